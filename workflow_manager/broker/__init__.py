@@ -1,0 +1,1 @@
+"""How messages come and go: ports, the STOMP broker behind them, and the receive loop."""

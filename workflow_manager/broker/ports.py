@@ -1,0 +1,88 @@
+"""What the rest of the system knows of a message broker.
+
+Two implementations pass the same contract tests: `stomp_broker` (any STOMP broker: ActiveMQ,
+Artemis, or `embedded` for the demo) and `memory` (inside one process, for unit tests).
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class BrokerError(Exception):
+    """Something about the broker; the root of what callers may catch."""
+
+
+class BrokerUnavailableError(BrokerError):
+    """No broker of the list can be reached, or the connection was lost before it confirmed."""
+
+
+class MessageRefusedError(BrokerError):
+    """The broker is there and refused: bad credentials, no right, or message too large."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """A message to send. `destination` carries its prefix, `/queue/` or `/topic/`."""
+
+    destination: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    persistent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A wish to receive from `destination`; `prefetch` unacknowledged messages at most."""
+
+    destination: str
+    prefetch: int = 200
+
+
+class Delivery(Protocol):
+    """A received message with its acknowledgement handle.
+
+    `ack` and `nack` may be called from any thread, once. On a connection that is gone they do
+    nothing: the broker delivers the message again, and `is_stale` tells so beforehand.
+    """
+
+    @property
+    def destination(self) -> str: ...
+    @property
+    def message_id(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def is_stale(self) -> bool: ...
+    def ack(self) -> None: ...
+    def nack(self) -> None: ...
+
+
+class Publisher(Protocol):
+    def publish(self, messages: Sequence[OutgoingMessage]) -> None:
+        """Send all, in order; return when the broker has confirmed every persistent one.
+
+        Raises:
+            BrokerUnavailableError: some may have arrived, some not: send all of them again.
+            MessageRefusedError: the broker said no.
+        """
+
+    def close(self) -> None: ...
+
+
+class Subscriber(Protocol):
+    def start(
+        self, subscriptions: Iterable[Subscription], on_delivery: Callable[[Delivery], None]
+    ) -> None:
+        """Connect in the background, keep connected, and hand over every delivery.
+
+        `on_delivery` runs on the receiving thread: it only puts the delivery somewhere.
+        """
+
+    def close(self) -> None:
+        """Stop receiving; what was not acknowledged goes back to the broker."""
+
+    @property
+    def is_connected(self) -> bool: ...

@@ -1,0 +1,1 @@
+"""The three things every process starts with: its environment, its SQL and its log."""
