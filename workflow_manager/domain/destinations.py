@@ -1,0 +1,73 @@
+"""The names of all queues and topics, and the two spellings in which they arrive.
+
+A broker delivers a message with the prefix that its sender used, so one queue arrives as
+`POSTPROCESS.DATA_READY` and as `/queue/POSTPROCESS.DATA_READY`. Agents compare literally: what
+is sent to them carries `/queue/`.
+"""
+
+QUEUE_PREFIX = "/queue/"
+TOPIC_PREFIX = "/topic/"
+
+# A run ended and its file is complete; or a person asks for a step again.
+POSTPROCESS_DATA_READY = "POSTPROCESS.DATA_READY"
+CATALOG_REQUEST = "CATALOG.REQUEST"
+REDUCTION_REQUEST = "REDUCTION.REQUEST"
+
+# Jobs for agents.
+CATALOG_JOBS = "CATALOG.ONCAT.DATA_READY"
+REDUCTION_JOBS = "REDUCTION.DATA_READY"
+HIGH_MEMORY_REDUCTION_JOBS = "REDUCTION.HIMEM.DATA_READY"
+REDUCTION_CATALOG_JOBS = "REDUCTION_CATALOG.DATA_READY"
+
+# What agents report.
+CATALOG_STARTED = "CATALOG.ONCAT.STARTED"
+CATALOG_COMPLETE = "CATALOG.ONCAT.COMPLETE"
+CATALOG_ERROR = "CATALOG.ONCAT.ERROR"
+REDUCTION_STARTED = "REDUCTION.STARTED"
+REDUCTION_COMPLETE = "REDUCTION.COMPLETE"
+REDUCTION_ERROR = "REDUCTION.ERROR"
+REDUCTION_DISABLED = "REDUCTION.DISABLED"
+REDUCTION_NOT_NEEDED = "REDUCTION.NOT_NEEDED"
+REDUCTION_CATALOG_STARTED = "REDUCTION_CATALOG.STARTED"
+REDUCTION_CATALOG_COMPLETE = "REDUCTION_CATALOG.COMPLETE"
+REDUCTION_CATALOG_ERROR = "REDUCTION_CATALOG.ERROR"
+REDUCED_CATALOG_ERROR_OF_OLD_AGENTS = "CATALOG.ERROR"
+POSTPROCESS_ERROR = "POSTPROCESS.ERROR"
+
+# Recorded, with no effect on a step.
+POSTPROCESS_INFO = "POSTPROCESS.INFO"
+POSTPROCESS_CHECK = "POSTPROCESS.CHECK"
+LEGACY_CATALOG_STARTED = "CATALOG.STARTED"
+LEGACY_CATALOG_COMPLETE = "CATALOG.COMPLETE"
+TRANSLATION_STARTED = "TRANSLATION.STARTED"
+TRANSLATION_COMPLETE = "TRANSLATION.COMPLETE"
+FERMI_REDUCTION = "FERMI_REDUCTION.DATA_READY"
+
+# Run messages of the data acquisition (topic <facility>.<instrument>.APP.SMS) are recorded
+# under this name, because the topic's own name carries the instrument.
+SMS = "SMS"
+SMS_TOPICS = ("/topic/SNS.*.APP.SMS", "/topic/HFIR.*.APP.SMS")
+
+WORKFLOW_HEARTBEAT = "/topic/SNS.COMMON.STATUS.WORKFLOW.0"
+AGENT_HEARTBEAT = "/topic/SNS.COMMON.STATUS.AUTOREDUCE.0"
+PING = "/topic/SNS.COMMON.STATUS.PING"
+
+
+def bare_name(destination: str) -> str:
+    """The name without its prefix: `/queue/A.B` and `A.B` are the same queue."""
+    return destination.removeprefix(QUEUE_PREFIX).removeprefix(TOPIC_PREFIX)
+
+
+def queue(name: str) -> str:
+    """The spelling in which we send to and subscribe to a queue."""
+    return QUEUE_PREFIX + name
+
+
+def is_sms_topic(destination: str) -> bool:
+    return bare_name(destination).endswith(".APP.SMS")
+
+
+def instrument_of_topic(destination: str) -> str:
+    """The instrument in `<facility>.<INSTRUMENT>.<rest>`, lower case; empty if there is none."""
+    tokens = bare_name(destination).split(".")
+    return tokens[1].lower() if len(tokens) > 2 else ""

@@ -1,0 +1,39 @@
+"""The parts of every run's processing, and how far each one is."""
+
+import enum
+
+
+class Step(enum.StrEnum):
+    CATALOGUING = "cataloguing"
+    REDUCTION = "reduction"
+    REDUCTION_CATALOGUING = "reduction_cataloguing"
+
+    @property
+    def title(self) -> str:
+        return _TITLES[self]
+
+
+_TITLES = {
+    Step.CATALOGUING: "Cataloguing",
+    Step.REDUCTION: "Reduction",
+    Step.REDUCTION_CATALOGUING: "Reduction cataloguing",
+}
+
+
+class Phase(enum.IntEnum):
+    """Within one attempt a step only moves up, whatever order the reports arrive in."""
+
+    WAITING = 0
+    REQUESTED = 1
+    STARTED = 2
+    FAILED = 3
+    SKIPPED = 4
+    DONE = 5
+
+    @property
+    def is_final(self) -> bool:
+        return self >= Phase.FAILED
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
