@@ -1,0 +1,70 @@
+"""What the web monitor and every other Django process need to know; the fields document it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from workflow_manager.kernel.environment import boolean, integer, names, text, variable
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig:
+    secret_key: str = variable(
+        "APP_SECRET", text, "the key that signs sessions; make one per installation", secret=True
+    )
+    debug: bool = variable(
+        "APP_DEBUG", boolean, "show debugging pages; never in production", default=False
+    )
+    allowed_hosts: tuple[str, ...] = variable(
+        "ALLOWED_HOSTS", names, "the host names of the web address", default=("localhost",)
+    )
+    trusted_origins: tuple[str, ...] = variable(
+        "CSRF_TRUSTED_ORIGINS",
+        names,
+        "the web addresses, with scheme, behind a TLS proxy",
+        default=(),
+    )
+    secure_cookies: bool = variable(
+        "SECURE_COOKIES",
+        boolean,
+        "send cookies over TLS only; false only for plain HTTP on one machine",
+        default=True,
+    )
+    time_zone: str = variable(
+        "TIME_ZONE", text, "the zone in which pages show times", default="America/New_York"
+    )
+    database_name: str = variable("DATABASE_NAME", text, "the PostgreSQL database")
+    database_user: str = variable("DATABASE_USER", text, "its user")
+    database_password: str = variable("DATABASE_PASS", text, "its password", secret=True)
+    database_host: str = variable(
+        "DATABASE_HOST", text, "its host name, or the folder of its socket"
+    )
+    database_port: int = variable("DATABASE_PORT", integer, "its port", default=5432)
+    static_root: Path = variable(
+        "STATIC_ROOT", Path, "where collectstatic puts style sheets and scripts",
+        default=Path("static"),
+    )
+    plot_secret: str = variable(
+        "LIVE_PLOT_SECRET_KEY",
+        text,
+        "the secret in the keys that open plots; without it nobody can read plots by key",
+        default="",
+        secret=True,
+    )
+    plot_lifetime_days: int = variable(
+        "LIVE_PLOT_EXPIRATION_TIME", integer, "days after which a run's plots expire", default=1095
+    )
+    largest_upload: int = variable(
+        "LARGEST_UPLOAD", integer, "bytes of one uploaded plot", default=32 * 1024 * 1024
+    )
+    facility_root: Path = variable(
+        "FACILITY_ROOT", Path, "where /SNS and /HFIR are on this machine", default=Path("/")
+    )
+    celery_broker: str = variable(
+        "CELERY_BROKER_URL", text, "the broker of Celery", default="redis://localhost:6379/0"
+    )
+    celery_folder: Path = variable(
+        "CELERY_FOLDER",
+        Path,
+        "where Celery keeps its messages when its broker is filesystem://",
+        default=Path("celery"),
+    )

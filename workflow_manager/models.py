@@ -1,0 +1,181 @@
+"""What the workflow manager owns: runs and everything that happened to them.
+
+Rows are written by `services` only; everyone else reads through `selectors`.
+"""
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from workflow_manager.domain.steps import Phase, Step
+
+_PHASES = [(phase.value, phase.word) for phase in Phase]
+_STEPS = [(step.value, step.title) for step in Step]
+
+
+def _phase() -> models.PositiveSmallIntegerField[int, int]:
+    return models.PositiveSmallIntegerField(
+        choices=_PHASES, default=Phase.WAITING.value, db_default=Phase.WAITING.value
+    )
+
+
+class Instrument(models.Model):
+    """A beamline. Names are lower case; the facility is the one its messages came with."""
+
+    name = models.TextField(unique=True)
+    facility = models.TextField(default="", db_default="")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "workflow_instrument"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name.upper()
+
+
+class Proposal(models.Model):
+    """A permission to use beam, in upper case, such as `IPTS-27800`."""
+
+    name = models.TextField(unique=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "workflow_proposal"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Run(models.Model):
+    """One measurement, with how far each step of its processing is.
+
+    The phases are those of the newest attempt at each step.
+    """
+
+    instrument = models.ForeignKey(Instrument, models.PROTECT, related_name="runs")
+    number = models.PositiveIntegerField()
+    proposal = models.ForeignKey(Proposal, models.PROTECT, related_name="runs")
+    data_file = models.TextField(default="", db_default="")
+    created_at = models.DateTimeField(db_default=Now())
+    data_ready_at = models.DateTimeField(null=True, help_text="empty while acquiring")
+    updated_at = models.DateTimeField(db_default=Now())
+    cataloguing = _phase()
+    reduction = _phase()
+    reduction_cataloguing = _phase()
+
+    class Meta:
+        db_table = "workflow_run"
+        constraints = [
+            models.UniqueConstraint(fields=["instrument", "number"], name="run_identity"),
+        ]
+        indexes = [
+            models.Index(fields=["-created_at"], name="run_newest"),
+            models.Index(fields=["instrument", "-created_at"], name="run_newest_of_instrument"),
+            models.Index(fields=["proposal", "instrument"], name="run_of_proposal"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument} {self.number}"
+
+    def phase(self, step: Step) -> Phase:
+        return Phase(getattr(self, step.value))
+
+
+class Job(models.Model):
+    """One attempt at one step of one run, given to an agent."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="jobs")
+    step = models.TextField(choices=_STEPS)
+    attempt = models.PositiveIntegerField()
+    queue = models.TextField()
+    phase = models.PositiveSmallIntegerField(choices=_PHASES, default=Phase.REQUESTED.value)
+    requested_by = models.TextField(default="", db_default="", help_text="the queue or the person")
+    requested_at = models.DateTimeField(db_default=Now())
+    sent_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    agent = models.TextField(default="", db_default="")
+    error = models.TextField(default="", db_default="", help_text="whole, never cut")
+    exit_code = models.IntegerField(null=True)
+
+    class Meta:
+        db_table = "workflow_job"
+        constraints = [
+            models.UniqueConstraint(fields=["run", "step", "attempt"], name="job_identity"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["requested_at"],
+                name="job_open",
+                condition=Q(phase__lt=Phase.FAILED.value),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.step} of {self.run}, attempt {self.attempt}"
+
+
+class Event(models.Model):
+    """The recorded fact that a message about a run passed; the whole body is kept.
+
+    `message_id` is the broker's, or `job <id>.<attempt>` for a message that belongs to a job:
+    what is sent or reported about a job twice is the same event.
+    """
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="events")
+    queue = models.TextField()
+    message_id = models.TextField()
+    received_at = models.DateTimeField(db_default=Now())
+    job = models.ForeignKey(Job, models.CASCADE, null=True, related_name="events")
+    information = models.TextField(default="", db_default="")
+    error = models.TextField(default="", db_default="")
+    body = models.JSONField()
+
+    class Meta:
+        db_table = "workflow_event"
+        constraints = [
+            models.UniqueConstraint(fields=["message_id", "queue"], name="event_identity"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.queue} of {self.run}"
+
+
+class OutboxMessage(models.Model):
+    """A message that a committed change wants sent; the row goes when the broker has confirmed."""
+
+    destination = models.TextField()
+    body = models.BinaryField()
+    job = models.ForeignKey(Job, models.CASCADE, null=True, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "workflow_outbox"
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.destination
+
+
+class RejectedMessage(models.Model):
+    """A message that could not be handled: its bytes, and the reason in one sentence."""
+
+    destination = models.TextField()
+    message_id = models.TextField()
+    headers = models.JSONField(default=dict)
+    body = models.BinaryField()
+    reason = models.TextField()
+    received_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "workflow_rejected_message"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["message_id", "destination"], name="rejected_message_identity"
+            ),
+        ]
+        ordering = ["-received_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.destination}: {self.reason}"
