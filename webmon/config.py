@@ -40,7 +40,9 @@ class WebConfig:
     )
     database_port: int = variable("DATABASE_PORT", integer, "its port", default=5432)
     static_root: Path = variable(
-        "STATIC_ROOT", Path, "where collectstatic puts style sheets and scripts",
+        "STATIC_ROOT",
+        Path,
+        "where collectstatic puts style sheets and scripts",
         default=Path("static"),
     )
     plot_secret: str = variable(

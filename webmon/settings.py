@@ -1,5 +1,6 @@
 """Django's settings. Everything that differs between installations comes from `WebConfig`."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import plotly
@@ -104,6 +105,10 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if CONFIG.secure_cookies else None
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = CONFIG.largest_upload
+
+LIVEDATA_PLOT_SECRET = CONFIG.plot_secret
+LIVEDATA_PLOT_LIFETIME = timedelta(days=CONFIG.plot_lifetime_days)
+LIVEDATA_LARGEST_UPLOAD = CONFIG.largest_upload
 
 LOGGING_CONFIG = None  # each process starts its own log: workflow_manager.kernel.logs
 

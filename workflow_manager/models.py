@@ -13,7 +13,7 @@ _PHASES = [(phase.value, phase.word) for phase in Phase]
 _STEPS = [(step.value, step.title) for step in Step]
 
 
-def _phase() -> models.PositiveSmallIntegerField[int, int]:
+def _phase() -> "models.PositiveSmallIntegerField[int, int]":
     return models.PositiveSmallIntegerField(
         choices=_PHASES, default=Phase.WAITING.value, db_default=Phase.WAITING.value
     )
