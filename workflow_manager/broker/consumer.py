@@ -1,0 +1,120 @@
+"""The one receive loop that every daemon and the agent use.
+
+The receiving thread only puts deliveries into a bounded queue; work happens in the thread that
+asks for them.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+
+from workflow_manager.broker.ports import Delivery, Subscriber, Subscription
+
+STOP_LATENCY = 0.2  # seconds within which a set `until` is noticed
+
+
+class Consumer:
+    """Receives `subscriptions` through `subscriber` and hands deliveries out.
+
+    Args:
+        capacity: how many deliveries may wait here. The sum of the prefetches is enough; a broker
+            that sends more is held back through its connection.
+    """
+
+    def __init__(
+        self, subscriber: Subscriber, subscriptions: Sequence[Subscription], capacity: int
+    ) -> None:
+        needed = sum(max(1, each.prefetch) for each in subscriptions)
+        if capacity < needed:
+            raise ValueError(f"capacity {capacity} is less than the sum of prefetches, {needed}")
+        self._subscriber = subscriber
+        self._subscriptions = tuple(subscriptions)
+        self._capacity = capacity
+        self._waiting: deque[Delivery] = deque()
+        self._change = threading.Condition()
+        self._is_closed = False
+
+    def __enter__(self) -> "Consumer":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def is_connected(self) -> bool:
+        return self._subscriber.is_connected
+
+    def start(self) -> None:
+        self._subscriber.start(self._subscriptions, self._put)
+
+    def close(self) -> None:
+        """Stop receiving; what was not acknowledged goes back to the broker."""
+        with self._change:
+            self._is_closed = True
+            self._waiting.clear()
+            self._change.notify_all()
+        self._subscriber.close()
+
+    def batches(self, size: int, wait: float, until: threading.Event) -> Iterator[list[Delivery]]:
+        """Yield what is there, at most `size`, gathered for `wait` seconds after the first one.
+
+        Ends after the batch in hand when `until` is set, or when the consumer is closed.
+        """
+        while not until.is_set() and not self._is_closed:
+            batch = self._gather(size, wait, until)
+            if batch:
+                yield batch
+
+    def take(self, limit: int, timeout: float) -> list[Delivery]:
+        """At most `limit` deliveries that wait now; at least one unless `timeout` seconds pass."""
+        with self._change:
+            self._wait_for_some(1, time.monotonic() + timeout, lambda: False)
+            return self._pop(limit)
+
+    def ack_all(self, deliveries: Sequence[Delivery]) -> None:
+        """Acknowledge a whole batch at the price of one."""
+        self._subscriber.ack_all(deliveries)
+
+    def _put(self, delivery: Delivery) -> None:
+        with self._change:
+            if len(self._waiting) >= self._capacity:
+                self._drop_stale()
+            self._change.wait_for(lambda: len(self._waiting) < self._capacity or self._is_closed)
+            if not self._is_closed:
+                self._waiting.append(delivery)
+                self._change.notify_all()
+
+    def _gather(self, size: int, wait: float, until: threading.Event) -> list[Delivery]:
+        with self._change:
+            if not self._wait_for_some(1, time.monotonic() + STOP_LATENCY, until.is_set):
+                return []
+            self._wait_for_some(size, time.monotonic() + wait, until.is_set)
+            return self._pop(size)
+
+    def _wait_for_some(self, number: int, deadline: float, stop: Callable[[], bool]) -> bool:
+        """Wait until `number` are there; tell whether any is."""
+        while len(self._waiting) < number and not self._is_closed and not stop():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self._change.wait(min(left, STOP_LATENCY))
+        return bool(self._waiting)
+
+    def _pop(self, limit: int) -> list[Delivery]:
+        self._drop_stale()
+        taken = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+        self._change.notify_all()
+        return taken
+
+    def _drop_stale(self) -> None:
+        """Forget deliveries of lost connections: the broker delivers them again."""
+        if any(each.is_stale for each in self._waiting):
+            self._waiting = deque(each for each in self._waiting if not each.is_stale)

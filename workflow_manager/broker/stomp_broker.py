@@ -1,0 +1,428 @@
+"""The broker over STOMP 1.2: ActiveMQ Classic, Artemis, or our embedded one.
+
+Every connection attempt gets a fresh stomp.py object and the reconnect loop is ours, because a
+reused one loses its heart-beat thread (stomp.py #351) and can stay on a dead host (#364).
+"""
+
+import logging
+import random
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from types import MappingProxyType
+from typing import Any
+
+import stomp
+from stomp.exception import StompException
+
+from workflow_manager.broker.config import BrokerConfig
+from workflow_manager.broker.ports import (
+    BrokerError,
+    BrokerUnavailableError,
+    Delivery,
+    MessageRefusedError,
+    OutgoingMessage,
+    Subscription,
+)
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 3.0  # seconds, for each broker of the list
+RECEIPT_TIMEOUT = 15.0  # seconds, for all receipts of one batch
+DISCONNECT_TIMEOUT = 2.0  # seconds, for a polite goodbye
+LONGEST_PAUSE = 10.0  # seconds between two rounds of connection attempts
+HEARTBEAT_GRACE = 1.5  # silence is death after this many intervals
+ARTEMIS_BYTES_PER_MESSAGE = 10_240
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", ":": "\\c"})
+
+
+def _frame(command: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
+    lines = [f"{k.translate(_ESCAPES)}:{v.translate(_ESCAPES)}\n" for k, v in headers.items()]
+    return f"{command}\n{''.join(lines)}\n".encode() + body + b"\x00"
+
+
+def _send_frame(message: OutgoingMessage, receipt: str | None) -> bytes:
+    headers = dict(message.headers)
+    headers["destination"] = message.destination
+    headers["persistent"] = "true" if message.persistent else "false"
+    headers["content-length"] = str(len(message.body))
+    if receipt is not None:
+        headers["receipt"] = receipt
+    return _frame("SEND", headers, message.body)
+
+
+def _subscribe_frame(number: int, wanted: Subscription) -> bytes:
+    """Classic counts messages and never delivers for 0; Artemis counts bytes, 0 is one at a time.
+
+    Artemis looks at `consumer-window-size` first, so each finds its own header.
+    """
+    window = 0 if wanted.prefetch <= 1 else wanted.prefetch * ARTEMIS_BYTES_PER_MESSAGE
+    headers = {
+        "id": str(number),
+        "destination": wanted.destination,
+        "ack": "client-individual",
+        "activemq.prefetchSize": str(max(1, wanted.prefetch)),
+        "consumer-window-size": str(window),
+    }
+    return _frame("SUBSCRIBE", headers)
+
+
+class _Link(stomp.ConnectionListener):  # type: ignore[misc]
+    """One connection to one broker, from its first byte to its end; never used again after."""
+
+    def __init__(
+        self, config: BrokerConfig, address: tuple[str, int], on_message: Callable[[Any], None]
+    ) -> None:
+        self.address = address
+        self.gone = threading.Event()
+        self.refusal: str | None = None
+        self._on_message = on_message
+        self._settled = threading.Event()
+        self._is_open = False
+        self._receipts = count(1)
+        self._awaited: set[str] = set()
+        self._change = threading.Condition()
+        self._stomp = stomp.StompConnection12(
+            [address],
+            prefer_localhost=False,
+            try_loopback_connect=False,
+            reconnect_attempts_max=1,
+            reconnect_sleep_initial=0.0,
+            timeout=CONNECT_TIMEOUT,
+            heartbeats=(config.heartbeat_ms, config.heartbeat_ms),
+            auto_decode=False,
+            heart_beat_receive_scale=HEARTBEAT_GRACE,
+        )
+        self._stomp.set_listener("link", self)
+        self._silence_limit = max(1.0, HEARTBEAT_GRACE * config.heartbeat_ms / 1000)
+
+    def open(self, config: BrokerConfig) -> None:
+        """Connect and log in.
+
+        Raises:
+            BrokerUnavailableError: nobody there, or nobody who speaks STOMP in time.
+            MessageRefusedError: the broker refused us.
+        """
+        try:
+            self._stomp.connect(config.user, config.password)
+            self._tune()
+        except (StompException, OSError, AttributeError) as error:
+            self.abandon()
+            raise self._failure(f"cannot connect: {error or type(error).__name__}") from error
+        self._settled.wait(CONNECT_TIMEOUT)
+        if not self._is_open:
+            self.abandon()
+            raise self._failure(f"no answer to the log-in within {CONNECT_TIMEOUT:g} s")
+
+    def _tune(self) -> None:
+        sock: socket.socket = self._stomp.transport.socket
+        sock.settimeout(None)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # A frozen broker with a full window must not hold a sender for ever.
+        limit = struct.pack("ll", int(self._silence_limit), 0)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+    def _failure(self, text: str) -> BrokerError:
+        where = f"broker {self.address[0]}:{self.address[1]}"
+        if self.refusal is not None:
+            return MessageRefusedError(f"{where} refused: {self.refusal}")
+        return BrokerUnavailableError(f"{where}: {text}")
+
+    def send(self, data: bytes) -> None:
+        """Write frames that are ready for the wire; thread-safe.
+
+        Raises:
+            BrokerUnavailableError, MessageRefusedError: the connection is gone.
+        """
+        if self.gone.is_set():
+            raise self._failure("the connection is lost")
+        try:
+            self._stomp.transport.send(data)
+        except (StompException, OSError, AttributeError) as error:
+            self.abandon()
+            raise self._failure(f"the connection broke while sending: {error}") from error
+
+    def receipt(self) -> str:
+        """A new receipt number that `await_receipts` will wait for."""
+        name = f"r{next(self._receipts)}"
+        with self._change:
+            self._awaited.add(name)
+        return name
+
+    def await_receipts(self, timeout: float) -> None:
+        """Return when every receipt asked for has come.
+
+        Raises:
+            BrokerUnavailableError, MessageRefusedError: lost, refused, or too late.
+        """
+        with self._change:
+            self._change.wait_for(lambda: not self._awaited or self.gone.is_set(), timeout)
+            missing = len(self._awaited)
+        if missing:
+            self.abandon()
+            raise self._failure(f"{missing} messages were not confirmed")
+
+    def close(self) -> None:
+        """Say goodbye and wait for the answer, so that acknowledgements before it count."""
+        if not self.gone.is_set():
+            try:
+                self.send(_frame("DISCONNECT", {"receipt": self.receipt()}))
+                self.await_receipts(DISCONNECT_TIMEOUT)
+            except BrokerError as error:
+                log.info("no goodbye from the broker: %s", error)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Drop the connection at once."""
+        self._mark_gone()
+        self._stomp.transport.disconnect_socket()
+
+    def _mark_gone(self) -> None:
+        self.gone.set()
+        self._settled.set()
+        with self._change:
+            self._change.notify_all()
+
+    # What stomp.py calls, on its own threads: none of these may raise.
+
+    def on_connected(self, _frame: Any) -> None:
+        self._is_open = True
+        self._settled.set()
+
+    def on_message(self, frame: Any) -> None:
+        self._on_message(frame)
+
+    def on_receipt(self, frame: Any) -> None:
+        with self._change:
+            self._awaited.discard(frame.headers.get("receipt-id", ""))
+            if not self._awaited:
+                self._change.notify_all()
+
+    def on_error(self, frame: Any) -> None:
+        summary = frame.headers.get("message", "")
+        details = (frame.body or b"").decode("utf-8", "replace").strip()
+        self.refusal = "\n".join(part for part in (summary, details) if part) or "no reason given"
+        self._mark_gone()
+
+    def on_disconnected(self) -> None:
+        self._mark_gone()
+
+    def on_heartbeat_timeout(self) -> None:
+        log.warning("broker %s:%d is silent; connection dropped", *self.address)
+        self._mark_gone()
+
+
+def _ignore(_frame: Any) -> None:
+    """A publisher has no subscriptions, so nothing is delivered to it."""
+
+
+def _open_link(config: BrokerConfig, on_message: Callable[[Any], None]) -> _Link:
+    """A connection to the first broker of the list that takes us.
+
+    Raises:
+        MessageRefusedError: none took us and at least one refused.
+        BrokerUnavailableError: none can be reached.
+    """
+    failures: list[BrokerError] = []
+    for address in config.brokers:
+        link = _Link(config, address, on_message)
+        try:
+            link.open(config)
+        except BrokerError as error:
+            failures.append(error)
+        else:
+            log.info("connected to broker %s:%d", *address)
+            return link
+    text = "; ".join(str(failure) for failure in failures) or "the list of brokers is empty"
+    if any(isinstance(failure, MessageRefusedError) for failure in failures):
+        raise MessageRefusedError(text)
+    raise BrokerUnavailableError(text)
+
+
+class StompPublisher:
+    """Sends and waits for confirmation; connects when there is something to send."""
+
+    def __init__(self, config: BrokerConfig) -> None:
+        self._config = config
+        self._lock = threading.Lock()
+        self._link: _Link | None = None
+
+    def publish(self, messages: Sequence[OutgoingMessage]) -> None:
+        """Send all in order, all at once, then wait for every receipt. See `ports.Publisher`."""
+        with self._lock:
+            link = self._connected()
+            frames = [_send_frame(m, link.receipt() if m.persistent else None) for m in messages]
+            link.send(b"".join(frames))
+            link.await_receipts(RECEIPT_TIMEOUT)
+
+    def _connected(self) -> _Link:
+        if self._link is None or self._link.gone.is_set():
+            self._link = None
+            self._link = _open_link(self._config, _ignore)
+        return self._link
+
+    def close(self) -> None:
+        with self._lock:
+            if self._link is not None:
+                self._link.close()
+            self._link = None
+
+
+@dataclass(frozen=True, slots=True)
+class StompDelivery:
+    """A MESSAGE frame and the connection on which its acknowledgement counts."""
+
+    destination: str
+    message_id: str
+    body: bytes
+    headers: Mapping[str, str]
+    _link: _Link
+
+    @property
+    def is_stale(self) -> bool:
+        return self._link.gone.is_set()
+
+    def ack(self) -> None:
+        self._settle("ACK")
+
+    def nack(self) -> None:
+        self._settle("NACK")
+
+    def _settle(self, command: str) -> None:
+        _settle(self._link, self.settlement(command))
+
+    def settlement(self, command: str) -> bytes:
+        """The frame that settles this delivery, `ACK` or `NACK`."""
+        return _frame(command, {"id": self.headers.get("ack", self.message_id)})
+
+
+def _settle(link: _Link, frames: bytes) -> None:
+    if link.gone.is_set():
+        return
+    try:
+        link.send(frames)
+    except BrokerError as error:
+        # The broker delivers again what it did not hear to be done.
+        log.info("acknowledgement not sent: %s", error)
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds to wait before each further attempt: doubling, capped, and never in step."""
+    for attempt in count():
+        longest = min(LONGEST_PAUSE, 0.25 * 2 ** min(attempt, 6))
+        yield longest * random.uniform(0.5, 1.0)  # noqa: S311  (spreads load, hides nothing)
+
+
+class StompSubscriber:
+    """Keeps subscriptions alive over lost connections, until closed."""
+
+    def __init__(self, config: BrokerConfig) -> None:
+        self._config = config
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._link: _Link | None = None
+        self._is_subscribed = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        link = self._link
+        return link is not None and self._is_subscribed and not link.gone.is_set()
+
+    def start(
+        self, subscriptions: Iterable[Subscription], on_delivery: Callable[[Delivery], None]
+    ) -> None:
+        """See `ports.Subscriber`. Returns at once; `is_connected` tells when it is there."""
+        wanted = tuple(subscriptions)
+        self._thread = threading.Thread(
+            target=self._keep_connected, args=(wanted, on_delivery), name="broker", daemon=True
+        )
+        self._thread.start()
+
+    def ack_all(self, deliveries: Sequence[Delivery]) -> None:
+        """Acknowledge many with one write for each connection they came on."""
+        frames: dict[_Link, list[bytes]] = {}
+        for delivery in deliveries:
+            if isinstance(delivery, StompDelivery):
+                frames.setdefault(delivery._link, []).append(delivery.settlement("ACK"))
+            else:
+                delivery.ack()
+        for link, acks in frames.items():
+            _settle(link, b"".join(acks))
+
+    def close(self) -> None:
+        self._closing.set()
+        with self._lock:
+            link = self._link
+        if link is not None:
+            link.close()
+        if self._thread is not None:
+            self._thread.join(CONNECT_TIMEOUT * max(1, len(self._config.brokers)))
+
+    def _keep_connected(
+        self, wanted: tuple[Subscription, ...], on_delivery: Callable[[Delivery], None]
+    ) -> None:
+        pauses = _pauses()
+        while not self._closing.is_set():
+            try:
+                self._connect(wanted, on_delivery)
+                pauses = _pauses()
+                self._wait_for_end()
+            except BrokerError as error:
+                log.error("not subscribed, trying again: %s", error)  # noqa: TRY400
+            self._closing.wait(next(pauses))
+
+    def _connect(
+        self, wanted: tuple[Subscription, ...], on_delivery: Callable[[Delivery], None]
+    ) -> None:
+        receiver = _Receiver(on_delivery)
+        link = _open_link(self._config, receiver.receive)
+        receiver.link = link
+        with self._lock:
+            self._link = link
+        if self._closing.is_set():
+            link.close()
+            return
+        frames = [_subscribe_frame(number, each) for number, each in enumerate(wanted)]
+        link.send(b"".join(frames))
+        self._is_subscribed = True
+
+    def _wait_for_end(self) -> None:
+        link = self._link
+        if link is None:
+            return
+        link.gone.wait()
+        self._is_subscribed = False
+        if not self._closing.is_set():
+            link.abandon()
+            log.warning("connection to broker %s:%d lost: %s", *link.address, link.refusal or "")
+
+
+class _Receiver:
+    """Makes deliveries of the frames of one connection."""
+
+    def __init__(self, on_delivery: Callable[[Delivery], None]) -> None:
+        self.link: _Link | None = None
+        self._on_delivery = on_delivery
+
+    def receive(self, frame: Any) -> None:
+        link = self.link
+        if link is None or link.gone.is_set():
+            return
+        headers: Mapping[str, str] = MappingProxyType(frame.headers)
+        delivery = StompDelivery(
+            destination=headers.get("destination", ""),
+            message_id=headers.get("message-id", ""),
+            body=frame.body or b"",
+            headers=headers,
+            _link=link,
+        )
+        try:
+            self._on_delivery(delivery)
+        except Exception:  # the boundary to stomp.py, which would hide it
+            log.exception("the receiver of %s failed", delivery.message_id)
+            delivery.nack()

@@ -1,0 +1,108 @@
+"""The workflow manager as a process: receive, record, acknowledge; relay; tell that we live."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import PurePosixPath
+
+from django.db import InterfaceError, OperationalError, connection
+
+from workflow_manager import handlers, relay
+from workflow_manager.broker.consumer import Consumer
+from workflow_manager.broker.ports import (
+    BrokerError,
+    Delivery,
+    OutgoingMessage,
+    Publisher,
+    Subscriber,
+    Subscription,
+)
+from workflow_manager.domain import destinations as names
+from workflow_manager.domain.rules import INPUT_QUEUES
+from workflow_manager.protocol.codec import encode
+
+log = logging.getLogger(__name__)
+
+_HEARTBEAT_SECONDS = 5.0
+_BATCH_SECONDS = 0.01
+
+
+def subscriptions(batch: int) -> list[Subscription]:
+    """Every queue of the workflow, and the run messages of all instruments."""
+    queues = [Subscription(names.queue(name), prefetch=batch) for name in INPUT_QUEUES]
+    return queues + [Subscription(topic, prefetch=batch) for topic in names.SMS_TOPICS]
+
+
+def receive(
+    subscriber: Subscriber, facility_root: PurePosixPath, batch: int, stop: threading.Event
+) -> None:
+    """Record what arrives until `stop` is set; the batch in hand is finished first."""
+    wanted = subscriptions(batch)
+    with closing(Consumer(subscriber, wanted, capacity=batch * len(wanted))) as consumer:
+        for deliveries in consumer.batches(size=batch, wait=_BATCH_SECONDS, until=stop):
+            if _record(deliveries, facility_root, stop):
+                for delivery in deliveries:
+                    delivery.ack()
+    connection.close()
+
+
+def _record(
+    deliveries: Sequence[Delivery], facility_root: PurePosixPath, stop: threading.Event
+) -> bool:
+    """Wait for a database that is away: what is not recorded is not acknowledged."""
+    while True:
+        try:
+            handlers.handle(deliveries, facility_root)
+        except (OperationalError, InterfaceError) as error:
+            log.warning("%d messages wait for the database: %s", len(deliveries), error)
+            connection.close()
+            if stop.wait(1):
+                return False
+        else:
+            return True
+
+
+def send_heartbeats(publisher: Publisher, stop: threading.Event) -> None:
+    """Tell every five seconds that the workflow manager lives."""
+    body = encode({"src_name": "workflowmgr", "status": "0", "pid": str(os.getpid())})
+    heartbeat = OutgoingMessage(names.WORKFLOW_HEARTBEAT, body, persistent=False)
+    while not stop.is_set():
+        try:
+            publisher.publish([heartbeat])
+        except BrokerError as error:
+            log.warning("No heartbeat was sent: %s", error)
+        stop.wait(_HEARTBEAT_SECONDS)
+
+
+@contextmanager
+def side_threads(
+    relay_publisher: Publisher, heartbeat_publisher: Publisher, database: str, stop: threading.Event
+) -> Iterator[None]:
+    """The relay and the heartbeat, beside the receiving; they end when `stop` is set."""
+    threads = [
+        threading.Thread(
+            target=relay.run,
+            args=(relay.Relay(relay_publisher), database, stop),
+            name="relay",
+        ),
+        threading.Thread(
+            target=send_heartbeats, args=(heartbeat_publisher, stop), name="heartbeat"
+        ),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """SIGTERM and SIGINT finish the batch in hand and end the process."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())

@@ -1,0 +1,240 @@
+"""What pages ask about runs: one query for one question.
+
+Nothing here writes, and nothing here returns a query that is still to run.
+"""
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from django.db.models import Count, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import TruncHour
+
+from workflow_manager.domain.states import RunState
+from workflow_manager.domain.steps import Phase, Step
+from workflow_manager.models import (
+    Event,
+    Instrument,
+    Job,
+    OutboxMessage,
+    Proposal,
+    RejectedMessage,
+    Run,
+)
+
+_PHASE_FIELDS = tuple(step.value for step in Step)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a list that is ordered by time and id, newest first."""
+
+    at: dt.datetime
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs a list shows; an empty field does not restrict."""
+
+    instrument: str = ""
+    state: RunState | None = None
+    proposal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentNow:
+    """An instrument with its newest run, and the newest whose reduction ended in some way."""
+
+    instrument: Instrument
+    newest: Run | None
+    newest_reduced: Run | None
+
+
+@dataclass(frozen=True, slots=True)
+class HourOfRuns:
+    """How many runs of an instrument began in the hour that starts at `hour`."""
+
+    instrument_id: int
+    hour: dt.datetime
+    runs: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the workflow manager left behind: when it last recorded, and what is stuck.
+
+    `last_event_at` is None before the first message, `oldest_outgoing_at` when nothing waits.
+    """
+
+    last_event_at: dt.datetime | None
+    outgoing: int
+    oldest_outgoing_at: dt.datetime | None
+    rejected: int
+
+
+def instruments() -> list[Instrument]:
+    """All instruments by name."""
+    return list(Instrument.objects.order_by("name"))
+
+
+def instrument_named(name: str) -> Instrument | None:
+    """The instrument of that name, in any case."""
+    return Instrument.objects.filter(name=name.lower()).first()
+
+
+def latest_runs(wanted: RunFilter, *, limit: int, older_than: Position | None = None) -> list[Run]:
+    """Runs by creation, newest first, with instrument and proposal."""
+    runs = _matching(wanted).select_related("instrument", "proposal")
+    if older_than is not None:
+        # Two conditions, so that the index on the time finds the place.
+        runs = runs.filter(created_at__lte=older_than.at).exclude(
+            created_at=older_than.at, id__gte=older_than.id
+        )
+    return list(runs.order_by("-created_at", "-id")[:limit])
+
+
+def instruments_now() -> list[InstrumentNow]:
+    """Every instrument by name with its newest runs."""
+    found = list(
+        Instrument.objects.order_by("name").annotate(
+            newest=_newest_run(), newest_reduced=_newest_run(reduction__gte=Phase.FAILED.value)
+        )
+    )
+    wanted = {run for each in found for run in (each.newest, each.newest_reduced)} - {None}
+    runs = Run.objects.select_related("instrument", "proposal").in_bulk(wanted)
+    return [
+        InstrumentNow(each, runs.get(each.newest), runs.get(each.newest_reduced)) for each in found
+    ]
+
+
+def run_of(instrument: str, number: int) -> Run | None:
+    """One run with its instrument and proposal."""
+    runs = Run.objects.select_related("instrument", "proposal")
+    return runs.filter(instrument__name=instrument.lower(), number=number).first()
+
+
+def neighbours(run: Run) -> tuple[int | None, int | None]:
+    """The numbers before and after this run's at its instrument."""
+    others = Run.objects.filter(instrument=run.instrument_id)
+    before = others.filter(number__lt=run.number).order_by("-number").values("number")[:1]
+    after = others.filter(number__gt=run.number).order_by("number").values("number")[:1]
+    found = (
+        Run.objects.filter(id=run.id)
+        .annotate(before=Subquery(before), after=Subquery(after))
+        .values_list("before", "after")
+        .get()
+    )
+    return found[0], found[1]
+
+
+def instruments_with_run(number: int) -> list[str]:
+    """The names of the instruments that have a run of this number."""
+    runs = Run.objects.filter(number=number).order_by("-created_at")
+    return list(runs.values_list("instrument__name", flat=True))
+
+
+def newest_jobs(run_ids: Collection[int]) -> dict[tuple[int, Step], Job]:
+    """The newest attempt at each step of these runs."""
+    jobs = Job.objects.filter(run__in=run_ids).order_by("run", "step", "-attempt")
+    return {(job.run_id, Step(job.step)): job for job in jobs.distinct("run", "step")}
+
+
+def jobs_of(run: Run) -> list[Job]:
+    """All attempts at the steps of a run, oldest first."""
+    return list(Job.objects.filter(run=run).order_by("requested_at", "id"))
+
+
+def events_of(run: Run, *, limit: int) -> list[Event]:
+    """What happened to a run, newest first."""
+    return list(Event.objects.filter(run=run).order_by("-received_at", "-id")[:limit])
+
+
+def runs_per_hour(since: dt.datetime, zone: dt.tzinfo) -> list[HourOfRuns]:
+    """Runs by instrument and hour of their creation; hours are those of `zone`."""
+    hours = (
+        Run.objects.filter(created_at__gte=since)
+        .annotate(hour=TruncHour("created_at", tzinfo=zone))
+        .values("instrument_id", "hour")
+        .annotate(runs=Count("id"), failed=Count("id", filter=_any_step(Phase.FAILED)))
+        .order_by("hour")
+    )
+    return [HourOfRuns(**hour) for hour in hours]
+
+
+def health() -> Health:
+    """How the workflow manager is doing, as far as its tables tell."""
+    last_event = Event.objects.order_by("-id").values_list("received_at", flat=True).first()
+    outbox = OutboxMessage.objects.aggregate(count=Count("id"), oldest=Min("created_at"))
+    return Health(last_event, outbox["count"], outbox["oldest"], RejectedMessage.objects.count())
+
+
+def rejected_messages(*, limit: int, older_than: Position | None = None) -> list[RejectedMessage]:
+    """Messages that could not be handled, newest first."""
+    messages = RejectedMessage.objects.order_by("-received_at", "-id")
+    if older_than is not None:
+        messages = messages.filter(received_at__lte=older_than.at).exclude(
+            received_at=older_than.at, id__gte=older_than.id
+        )
+    return list(messages[:limit])
+
+
+def rejected_message(message_id: int) -> RejectedMessage | None:
+    return RejectedMessage.objects.filter(id=message_id).first()
+
+
+def _newest_run(**condition: int) -> Subquery:
+    runs = Run.objects.filter(instrument=OuterRef("id"), **condition)
+    return Subquery(runs.order_by("-created_at", "-id").values("id")[:1])
+
+
+def _matching(wanted: RunFilter) -> "QuerySet[Run]":
+    runs = Run.objects.all()
+    if wanted.instrument:
+        named = Instrument.objects.filter(name=wanted.instrument.lower())
+        runs = runs.filter(instrument=_the_one(named))
+    if wanted.proposal:
+        named_proposal = Proposal.objects.filter(name=wanted.proposal.upper())
+        runs = runs.filter(proposal=_the_one(named_proposal))
+    if wanted.state is not None:
+        runs = runs.filter(_STATES[wanted.state])
+    return runs
+
+
+def _the_one(named: "QuerySet[Instrument] | QuerySet[Proposal]") -> Subquery:
+    """As a value and not as a join, so that the index on runs gives the order too."""
+    return Subquery(named.values("id")[:1])
+
+
+def _any_step(phase: Phase) -> Q:
+    found = Q()
+    for field in _PHASE_FIELDS:
+        found |= Q(**{field: phase.value})
+    return found
+
+
+def _untouched() -> Q:
+    return Q(data_ready_at=None, **dict.fromkeys(_PHASE_FIELDS, Phase.WAITING.value))
+
+
+def _complete() -> Q:
+    results = Q(reduction=Phase.DONE.value, reduction_cataloguing=Phase.DONE.value)
+    return Q(cataloguing=Phase.DONE.value) & (results | Q(reduction=Phase.SKIPPED.value))
+
+
+def _states() -> Mapping[RunState, Q]:
+    """`domain.states.run_state` in SQL; a test holds the two together."""
+    failed, started, complete = _any_step(Phase.FAILED), _any_step(Phase.STARTED), _complete()
+    under_way = ~_untouched() & ~failed & ~complete
+    return {
+        RunState.ACQUIRING: _untouched(),
+        RunState.FAILED: failed,
+        RunState.DONE: complete & ~failed & Q(reduction=Phase.DONE.value),
+        RunState.SKIPPED: complete & ~failed & Q(reduction=Phase.SKIPPED.value),
+        RunState.RUNNING: under_way & started,
+        RunState.WAITING: under_way & ~started,
+    }
+
+
+_STATES = _states()

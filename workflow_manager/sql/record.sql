@@ -1,0 +1,120 @@
+-- name: known_instruments
+-- The instruments among these names.
+SELECT name, id FROM workflow_instrument WHERE name = ANY(%(names)s)
+
+-- name: add_instruments
+-- A run message is what makes an instrument known.
+INSERT INTO workflow_instrument (name, facility)
+SELECT * FROM unnest(%(names)s::text[], %(facilities)s::text[])
+ON CONFLICT (name) DO NOTHING
+
+-- name: known_proposals
+-- The proposals among these names.
+SELECT name, id FROM workflow_proposal WHERE name = ANY(%(names)s)
+
+-- name: add_proposals
+-- A run message is what makes a proposal known.
+INSERT INTO workflow_proposal (name) SELECT unnest(%(names)s::text[])
+ON CONFLICT (name) DO NOTHING
+
+-- name: upsert_runs
+-- Creates the runs that are new and locks all of them, in one order for every process, until
+-- the transaction ends. A message without a file keeps the file; only the announcement of data
+-- moves a run to another proposal.
+INSERT INTO workflow_run AS run (instrument_id, number, proposal_id, data_file)
+SELECT instrument_id, number, proposal_id, data_file
+FROM unnest(
+    %(instrument_ids)s::bigint[], %(numbers)s::int[], %(proposal_ids)s::bigint[],
+    %(data_files)s::text[]
+) AS new (instrument_id, number, proposal_id, data_file)
+ORDER BY instrument_id, number
+ON CONFLICT (instrument_id, number) DO UPDATE SET
+    updated_at = now(),
+    data_file = coalesce(nullif(excluded.data_file, ''), run.data_file),
+    proposal_id = CASE
+        WHEN excluded.data_file <> '' AND run.data_ready_at IS NULL THEN excluded.proposal_id
+        ELSE run.proposal_id
+    END
+RETURNING id, instrument_id, number, data_ready_at
+
+-- name: jobs_of_runs
+-- All attempts of these runs.
+SELECT
+    run_id, id, step, attempt, queue, phase, requested_by, requested_at, started_at, ended_at,
+    agent, error, exit_code
+FROM workflow_job WHERE run_id = ANY(%(run_ids)s)
+
+-- name: known_events
+-- Which of these messages were recorded before.
+SELECT event.queue, event.message_id
+FROM workflow_event AS event
+JOIN unnest(%(queues)s::text[], %(message_ids)s::text[]) AS given (queue, message_id)
+    USING (queue, message_id)
+
+-- name: new_job_ids
+-- Numbers for new jobs: the message to the agent carries them.
+SELECT nextval(pg_get_serial_sequence('workflow_job', 'id')) FROM generate_series(1, %(count)s)
+
+-- name: add_jobs
+-- New attempts.
+INSERT INTO workflow_job (
+    run_id, id, step, attempt, queue, phase, requested_by, requested_at, started_at, ended_at,
+    agent, error, exit_code
+)
+SELECT * FROM unnest(
+    %(run_id)s::bigint[], %(id)s::bigint[], %(step)s::text[], %(attempt)s::int[],
+    %(queue)s::text[], %(phase)s::smallint[], %(requested_by)s::text[],
+    %(requested_at)s::timestamptz[], %(started_at)s::timestamptz[], %(ended_at)s::timestamptz[],
+    %(agent)s::text[], %(error)s::text[], %(exit_code)s::int[]
+)
+
+-- name: update_jobs
+-- What reports changed of attempts that were there.
+UPDATE workflow_job AS job SET
+    phase = new.phase, started_at = new.started_at, ended_at = new.ended_at, agent = new.agent,
+    error = new.error, exit_code = new.exit_code
+FROM unnest(
+    %(id)s::bigint[], %(phase)s::smallint[], %(started_at)s::timestamptz[],
+    %(ended_at)s::timestamptz[], %(agent)s::text[], %(error)s::text[], %(exit_code)s::int[]
+) AS new (id, phase, started_at, ended_at, agent, error, exit_code)
+WHERE job.id = new.id
+
+-- name: add_events
+-- The facts: what was received, and what is being sent.
+INSERT INTO workflow_event (
+    run_id, queue, message_id, received_at, sent_at, job_id, information, error, body
+)
+SELECT * FROM unnest(
+    %(run_id)s::bigint[], %(queue)s::text[], %(message_id)s::text[],
+    %(received_at)s::timestamptz[], %(sent_at)s::timestamptz[], %(job_id)s::bigint[],
+    %(information)s::text[], %(error)s::text[], %(body)s::jsonb[]
+)
+
+-- name: add_outbox
+-- What the committed change wants sent, in order.
+INSERT INTO workflow_outbox (destination, body, job_id)
+SELECT * FROM unnest(%(destination)s::text[], %(body)s::bytea[], %(job_id)s::bigint[])
+
+-- name: update_runs
+-- The phases of each run, by its newest attempts.
+UPDATE workflow_run AS run SET
+    data_ready_at = new.data_ready_at, updated_at = now(), cataloguing = new.cataloguing,
+    reduction = new.reduction, reduction_cataloguing = new.reduction_cataloguing
+FROM unnest(
+    %(id)s::bigint[], %(data_ready_at)s::timestamptz[], %(cataloguing)s::smallint[],
+    %(reduction)s::smallint[], %(reduction_cataloguing)s::smallint[]
+) AS new (id, data_ready_at, cataloguing, reduction, reduction_cataloguing)
+WHERE run.id = new.id
+
+-- name: reject
+-- Keeps what could not be handled, once.
+INSERT INTO workflow_rejected_message (destination, message_id, headers, body, reason)
+SELECT * FROM unnest(
+    %(destination)s::text[], %(message_id)s::text[], %(headers)s::jsonb[], %(body)s::bytea[],
+    %(reason)s::text[]
+)
+ON CONFLICT (message_id, destination) DO NOTHING
+
+-- name: notify
+-- Tells every web process which keys changed; they read again what they show.
+SELECT pg_notify(%(channel)s, key) FROM unnest(%(keys)s::text[]) AS key
