@@ -1,0 +1,1 @@
+"""What can be said about published content without a database."""
