@@ -179,7 +179,10 @@ class _Link(stomp.ConnectionListener):  # type: ignore[misc]
     def abandon(self) -> None:
         """Drop the connection at once."""
         self._mark_gone()
-        self._stomp.transport.disconnect_socket()
+        try:
+            self._stomp.transport.disconnect_socket()
+        except AttributeError:  # stomp.py's own thread took the socket away in between
+            log.debug("the connection to %s:%d was already closed", *self.address)
 
     def _mark_gone(self) -> None:
         self.gone.set()

@@ -1,0 +1,1 @@
+"""A small STOMP broker in one Python process, for the demo and tests; production is ActiveMQ."""
