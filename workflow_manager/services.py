@@ -11,8 +11,8 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from workflow_manager.domain import destinations as names
-from workflow_manager.domain.ledger import JobRecord, RunLedger
 from workflow_manager.domain.steps import Phase, Step
+from workflow_manager.ledger import JobRecord, RunLedger
 from workflow_manager.protocol.codec import encode
 from workflow_manager.protocol.messages import RunMessage
 from workflow_manager.sql import RECORD

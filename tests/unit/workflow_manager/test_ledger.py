@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_manager.domain import destinations as names
-from workflow_manager.domain.ledger import RunLedger
 from workflow_manager.domain.rules import INPUT_QUEUES, JOB_QUEUES, RULES
 from workflow_manager.domain.steps import Phase, Step
+from workflow_manager.ledger import RunLedger
 from workflow_manager.protocol.messages import JobReference, RunMessage
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

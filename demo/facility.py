@@ -1,0 +1,125 @@
+"""Starts the whole facility in the right order, and stops it."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo import processes
+from demo.endpoints import BrokerEndpoint, Endpoints
+from demo.postgres import create_database, free_port, prepare
+from demo.processes import Plan
+from demo.state import State, write_private
+from demo.supervisor import StartError, Supervisor
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asks for."""
+
+    port: int
+    simulator: bool
+    broker: BrokerEndpoint | None
+
+
+def plan(state: State, wishes: Wishes) -> Plan:
+    """Decide ports and passwords, and make the data folder of the database."""
+    secrets = state.prepare()
+    postgres = prepare(state.path("postgres"), free_port(), secrets.database)
+    broker = wishes.broker or BrokerEndpoint(
+        "127.0.0.1", free_port(), "operator", secrets.broker["operator"]
+    )
+    return Plan(
+        state=state,
+        secrets=secrets,
+        postgres=postgres,
+        web_port=wishes.port or free_port(),
+        broker=broker,
+        embedded_broker=wishes.broker is None,
+    )
+
+
+def start(supervisor: Supervisor, plan: Plan, *, simulator: bool) -> Endpoints:
+    """Start everything; return when it is ready and `endpoints.json` is written.
+
+    Raises:
+        StartError: something did not start; what did is still to be stopped.
+    """
+    _write_files(plan)
+    supervisor.start(processes.database(plan))
+    create_database(plan.postgres)
+    _prepare_application(plan)
+    _start_broker(supervisor, plan)
+    supervisor.start(processes.web(plan))
+    supervisor.start(processes.workflow_manager(plan))
+    supervisor.start(processes.agent(plan))
+    supervisor.start(processes.celery_worker(plan))
+    supervisor.start(processes.celery_beat(plan))
+    if simulator:
+        supervisor.start(processes.instruments(plan))
+    endpoints = Endpoints(
+        web=plan.web_url,
+        broker=plan.broker,
+        database=plan.postgres.url,
+        facility_root=plan.state.facility_root,
+        passwords=plan.secrets.people,
+    )
+    write_private(plan.state.endpoints_file, endpoints.as_json())
+    return endpoints
+
+
+def _start_broker(supervisor: Supervisor, plan: Plan) -> None:
+    if plan.embedded_broker:
+        supervisor.start(processes.broker(plan))
+    elif not processes.broker_answers(plan.broker):
+        raise StartError(
+            f"The broker at {plan.broker.host}:{plan.broker.port} does not answer, "
+            f"or does not take the user {plan.broker.user!r} and its password."
+        )
+
+
+def _write_files(plan: Plan) -> None:
+    user, password = plan.broker_user("instruments")
+    state = plan.state
+    write_private(state.path("broker", "credentials.json"), plan.secrets.broker)
+    write_private(state.path("broker", "instruments.json"), {"user": user, "password": password})
+    write_private(state.path("agent", "post_processing.conf"), processes.agent_configuration(plan))
+    state.path("agent", "journal").mkdir(exist_ok=True)
+    _install_scripts(state.facility_root)
+
+
+def _install_scripts(facility_root: Path) -> None:
+    """The instruments' reduction scripts, where an agent looks for them."""
+    for folder in sorted(processes.SCRIPTS.iterdir()):
+        if (folder / "shared").is_dir():
+            target = facility_root / "SNS" / folder.name / "shared"
+            shutil.copytree(
+                folder / "shared",
+                target,
+                dirs_exist_ok=True,
+                ignore=shutil.ignore_patterns("__pycache__"),
+            )
+
+
+def _prepare_application(plan: Plan) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "demo.prepare"],
+        input=json.dumps(plan.secrets.people),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=processes.django_environment(plan),
+    )
+    plan.state.path("logs", "prepare.log").write_text(done.stdout + done.stderr, encoding="utf-8")
+    if done.returncode != 0:
+        raise StartError(f"Preparing the database failed:\n{done.stdout}{done.stderr}")
+
+
+def remove_endpoints(state: State) -> None:
+    """A demo that is not running has no address."""
+    state.endpoints_file.unlink(missing_ok=True)
