@@ -1,0 +1,164 @@
+"""Any bytes give a message or a rejection with a reason; nothing else."""
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow_manager.protocol.codec import DecodeError, decode, encode, facility_path, sent_at
+from workflow_manager.protocol.messages import JobReference, RunMessage
+
+ROOT = PurePosixPath("/demo/facility")
+QUEUE = "/queue/POSTPROCESS.DATA_READY"
+CORPUS = Path(__file__).parents[2] / "corpus"
+GOOD: dict[str, Any] = {
+    "facility": "SNS",
+    "instrument": "ARCS",
+    "ipts": "IPTS-27800",
+    "run_number": "214583",
+    "data_file": "/SNS/ARCS/IPTS-27800/nexus/ARCS_214583.nxs.h5",
+}
+
+
+def decoded(body: bytes | dict[str, Any], destination: str = QUEUE) -> RunMessage:
+    return decode(destination, body if isinstance(body, bytes) else json.dumps(body).encode(), ROOT)
+
+
+def reason(body: bytes | dict[str, Any], destination: str = QUEUE) -> str:
+    with pytest.raises(DecodeError) as caught:
+        decoded(body, destination)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("path", "instrument", "run_number"),
+    [
+        ("/SNS/EQSANS/IPTS-1/0/5/NeXus/EQSANS_5_event.nxs", "eqsans", 5),
+        ("/SNS/REF_L/IPTS-33077/nexus/REF_L_214746.nxs.h5", "ref_l", 214746),
+        ("/HFIR/CG2/IPTS-9/exp7/CG2_000123.nxs.h5", "cg2", 123),
+        ("/demo/facility/SNS/REF_M/IPTS-1/nexus/REF_M_42.nxs.h5", "ref_m", 42),
+    ],
+)
+def test_a_bare_path_says_all_of_a_run(path: str, instrument: str, run_number: int) -> None:
+    message = decoded(path.encode())
+    assert (message.instrument, message.run_number) == (instrument, run_number)
+    assert message.data_file == path.removeprefix("/demo/facility")
+    assert message.body["run_number"] == run_number
+
+
+def test_the_facility_root_may_stand_in_front_in_json_too() -> None:
+    message = decoded({**GOOD, "data_file": str(ROOT) + GOOD["data_file"]})
+    assert message.data_file == GOOD["data_file"]
+    assert facility_path("/demo/facility2/x", ROOT) == "/demo/facility2/x"
+
+
+def test_numbers_may_be_texts_and_unknown_keys_are_kept() -> None:
+    message = decoded({**GOOD, "src_id": "STC_1", "job_id": "7", "attempt": 2})
+    assert message.run_number == 214583
+    assert message.job == JobReference(7, 2)
+    assert message.body["src_id"] == "STC_1"
+    assert (message.instrument, message.proposal) == ("arcs", "IPTS-27800")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"instrument": None}, "instrument is missing"),
+        ({"instrument": "../../etc"}, "not a name"),
+        ({"instrument": ["ARCS"]}, "not a text"),
+        ({"ipts": "IPTS-1/../.."}, "not a name"),
+        ({"ipts": ".."}, "not a name"),
+        ({"run_number": None}, "run_number is missing"),
+        ({"run_number": True}, "not a whole number"),
+        ({"run_number": -1}, "not a whole number"),
+        ({"run_number": 2**63}, "not a whole number"),
+        ({"run_number": 1.5}, "not a whole number"),
+        ({"run_number": "12; DROP TABLE"}, "not a whole number"),
+        ({"data_file": None}, "not a path"),
+        ({"data_file": ""}, "data_file is missing"),
+        ({"data_file": "/" * 5000}, "no path is that long"),
+        ({"facility": "/SNS"}, "not a name"),
+        ({"x": "a\0b"}, "NUL"),
+        ({"x": "\ud800"}, "surrogate"),
+    ],
+)
+def test_wrong_values_are_rejected_in_words(change: dict[str, Any], said: str) -> None:
+    assert said in reason({**GOOD, **change})
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "neither JSON"),
+        (b"hello", "neither JSON"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"42", "is a int, not an object"),
+        (b"[1, 2]", "is a list, not an object"),
+        (b'{"a": NaN}', "not a JSON number"),
+        (b'{"a": 1e999}', "too large"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a":' * 150 + b"1" + b"}" * 150, "100 levels"),
+        (b"/SNS/ARCS", "too short"),
+        (b"/SNS/ARCS/IPTS-1/nexus/CNCS_5.nxs.h5", "no run number"),
+        (b"/SNS/ARCS/IPTS-1/nexus/\0ARCS_5", "NUL"),
+    ],
+)
+def test_what_is_no_message_is_rejected_in_words(body: bytes, said: str) -> None:
+    assert said in reason(body)
+
+
+def test_sms_names_its_instrument_in_the_topic() -> None:
+    body = {"run_number": "1", "msg_type": "9", "reason": "SMS run started", "ipts": "IPTS-1"}
+    message = decoded({**body, "instrument": "BL18"}, "/topic/SNS.ARCS.APP.SMS")
+    assert (message.queue, message.instrument) == ("SMS", "arcs")
+    assert message.information == "SMS run started"
+    assert "lacks reason" in reason({"run_number": 1, "msg_type": 1, "ipts": "I"}, "SNS.A.APP.SMS")
+
+
+def test_the_senders_time_comes_from_body_or_header() -> None:
+    seconds = sent_at({"timestamp": "1771500000"}, {})
+    milliseconds = sent_at({}, {"timestamp": "1771500000000"})
+    assert seconds == milliseconds
+    assert sent_at({"timestamp": "1e300"}, {"timestamp": "soon"}) is None
+
+
+def test_only_strict_json_is_sent() -> None:
+    assert json.loads(encode({"a": "µ"})) == {"a": "µ"}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        encode({"a": float("nan")})
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.binary(max_size=300) | st.builds(lambda text: text.encode("utf-8", "replace"), st.text()))
+def test_any_bytes_are_a_message_or_a_rejection(body: bytes) -> None:
+    _is_message_or_rejection(body)
+
+
+@given(st.dictionaries(st.sampled_from([*GOOD, "error", "information", "job_id"]), _JSON))
+def test_any_values_of_the_known_keys_are_a_message_or_a_rejection(body: dict[str, Any]) -> None:
+    _is_message_or_rejection(json.dumps({**GOOD, **body}).encode())
+
+
+@pytest.mark.parametrize("file", sorted(CORPUS.iterdir()), ids=lambda file: file.name)
+def test_the_corpus_is_read_or_rejected(file: Path) -> None:
+    _is_message_or_rejection(file.read_bytes())
+
+
+def _is_message_or_rejection(body: bytes) -> None:
+    for destination in (QUEUE, "REDUCTION.COMPLETE", "/topic/SNS.ARCS.APP.SMS"):
+        try:
+            message = decode(destination, body, ROOT)
+        except DecodeError as error:
+            assert error.body == body
+            assert error.reason
+        else:
+            encode(message.body)
