@@ -1,0 +1,1 @@
+"""Measures the bars: each figure beside the limit of the parts below, in the same run."""

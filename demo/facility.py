@@ -49,11 +49,7 @@ def start(supervisor: Supervisor, plan: Plan, *, simulator: bool) -> Endpoints:
     Raises:
         StartError: something did not start; what did is still to be stopped.
     """
-    _write_files(plan)
-    supervisor.start(processes.database(plan))
-    create_database(plan.postgres)
-    _prepare_application(plan)
-    _start_broker(supervisor, plan)
+    start_database_and_broker(supervisor, plan)
     supervisor.start(processes.web(plan))
     supervisor.start(processes.workflow_manager(plan))
     supervisor.start(processes.agent(plan))
@@ -70,6 +66,15 @@ def start(supervisor: Supervisor, plan: Plan, *, simulator: bool) -> Endpoints:
     )
     write_private(plan.state.endpoints_file, endpoints.as_json())
     return endpoints
+
+
+def start_database_and_broker(supervisor: Supervisor, plan: Plan) -> None:
+    """Start what all others stand on, with tables, accounts and files in place."""
+    _write_files(plan)
+    supervisor.start(processes.database(plan))
+    create_database(plan.postgres)
+    _prepare_application(plan)
+    _start_broker(supervisor, plan)
 
 
 def _start_broker(supervisor: Supervisor, plan: Plan) -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from django.db import InterfaceError, OperationalError, connection
@@ -41,11 +41,10 @@ def receive(
 ) -> None:
     """Record what arrives until `stop` is set; the batch in hand is finished first."""
     wanted = subscriptions(batch)
-    with closing(Consumer(subscriber, wanted, capacity=batch * len(wanted))) as consumer:
+    with Consumer(subscriber, wanted, capacity=batch * len(wanted)) as consumer:
         for deliveries in consumer.batches(size=batch, wait=_BATCH_SECONDS, until=stop):
             if _record(deliveries, facility_root, stop):
-                for delivery in deliveries:
-                    delivery.ack()
+                subscriber.ack_all(deliveries)
     connection.close()
 
 
