@@ -4,9 +4,11 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks import workflow
 from benchmarks.result import Result, table
+from demo.endpoints import BrokerEndpoint
 from tests.activemq import ActiveMQ
 
 
@@ -39,8 +41,9 @@ def _workflow(runs: int, broker: str) -> list[Result]:
     if broker in ("embedded", "both"):
         results.append(workflow.measure(runs, None, "embedded broker"))
     if broker in ("activemq", "both"):
-        with ActiveMQ() as activemq:
-            results.append(workflow.measure(runs, activemq.endpoint, "ActiveMQ"))
+        with TemporaryDirectory() as folder, ActiveMQ(Path(folder)) as activemq:
+            endpoint = BrokerEndpoint(*activemq.address, activemq.user, activemq.password)
+            results.append(workflow.measure(runs, endpoint, "ActiveMQ"))
     return results
 
 

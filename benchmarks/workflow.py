@@ -42,6 +42,7 @@ def measure(runs: int, broker: BrokerEndpoint | None, broker_name: str) -> Resul
         config = BrokerConfig(
             ((plan.broker.host, plan.broker.port),), plan.broker.user, plan.broker.password
         )
+        broker_limit(config, runs)  # warms the broker up: a Java broker starts slowly
         limit = broker_limit(config, runs)
         _send(config, [_data_ready(number) for number in range(1, runs + 1)])
         supervisor.start(processes.workflow_manager(plan))
