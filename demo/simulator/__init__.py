@@ -1,0 +1,1 @@
+"""Four simulated instruments: they measure, write NeXus event files and tell the broker."""
