@@ -1,0 +1,40 @@
+"""python -m demo.simulator: four instruments measure until they are told to stop."""
+
+import argparse
+import logging
+import signal
+from pathlib import Path
+from threading import Event
+
+from demo.simulator.facility import Facility, cycles, read_credentials
+from workflow_manager.broker.config import BrokerConfig
+from workflow_manager.broker.stomp_broker import StompPublisher
+
+
+def main() -> None:
+    options = _options()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    host, _, port = options.broker.rpartition(":")
+    user, password = read_credentials(options.credentials)
+    config = BrokerConfig(((host, int(port)),), user, password, client_name="simulator")
+    stopped = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    instruments = cycles(options.facility_root, options.seed, options.pace)
+    Facility(instruments, StompPublisher(config)).run(stopped)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m demo.simulator", description=__doc__)
+    parser.add_argument("--broker", required=True, metavar="HOST:PORT")
+    parser.add_argument(
+        "--credentials", required=True, type=Path, help='JSON: {"user": …, "password": …}'
+    )
+    parser.add_argument("--facility-root", required=True, type=Path)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--pace", type=float, default=1.0, help="2 makes runs half as long")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
