@@ -84,6 +84,11 @@ def instrument_named(name: str) -> Instrument | None:
     return Instrument.objects.filter(name=name.lower()).first()
 
 
+def proposal_named(name: str) -> Proposal | None:
+    """The proposal of that name, in any case."""
+    return Proposal.objects.filter(name=name.upper()).first()
+
+
 def latest_runs(wanted: RunFilter, *, limit: int, older_than: Position | None = None) -> list[Run]:
     """Runs by creation, newest first, with instrument and proposal."""
     runs = _matching(wanted).select_related("instrument", "proposal")

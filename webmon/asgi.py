@@ -1,0 +1,50 @@
+"""The web application for an ASGI server, such as gunicorn with uvicorn's workers."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from types import FrameType
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webmon.settings")
+_django = get_asgi_application()
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+async def application(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    """Django's application, and the start and stop of the process around it."""
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    else:
+        await _django(scope, receive, send)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            _end_streams_on(signal.SIGTERM, signal.SIGINT)
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def _end_streams_on(*signals: signal.Signals) -> None:
+    """A server waits for open answers before it stops, and streams of events never end alone."""
+    from webmon.push.views import hub  # noqa: PLC0415 (after Django's start)
+
+    loop = asyncio.get_running_loop()
+    for number in signals:
+        before = signal.getsignal(number)
+
+        def end(number: int, frame: FrameType | None, before: Any = before) -> None:
+            loop.call_soon_threadsafe(hub().close)
+            if callable(before):
+                before(number, frame)
+
+        signal.signal(number, end)

@@ -1,0 +1,343 @@
+"""One frozen value for each page about runs, and its builder.
+
+The same value becomes HTML and JSON, so the two cannot disagree.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from webmon.runs.verdict import RunFacts, StepFacts, Verdict, WhyNotReduced, first_line, verdict
+from webmon.runs.words import event_words
+from workflow_manager import selectors
+from workflow_manager.domain import destinations
+from workflow_manager.domain.states import RunState
+from workflow_manager.domain.steps import Phase, Step
+from workflow_manager.models import Event, Job, Run
+from workflow_manager.selectors import HourOfRuns, Position, RunFilter
+
+ROWS = 50
+EVENTS = 500
+HOURS = 24
+LARGEST_NUMBER = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One line in a list of runs. `reduced_in` is None until a reduction has ended."""
+
+    id: int
+    instrument: str
+    number: int
+    proposal: str
+    state: RunState
+    steps: tuple[StepFacts, ...]
+    created_at: dt.datetime
+    reduced_in: dt.timedelta | None
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunList:
+    """Runs newest first; `older` is the `before` of the next part, empty at the end."""
+
+    filter: RunFilter
+    rows: tuple[RunRow, ...]
+    is_first_part: bool
+    older: str
+    read_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One hour in the little chart of a tile."""
+
+    hour: dt.datetime
+    runs: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """An instrument now. `run` is None before its first run."""
+
+    instrument: str
+    facility: str
+    run: RunRow | None
+    last_reduction: RunRow | None
+    expected_every: dt.timedelta | None
+    runs_today: int
+    failed_today: int
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NowPart:
+    """What changes all the time: the tiles, and how the system itself is doing."""
+
+    tiles: tuple[Tile, ...]
+    health: selectors.Health
+    read_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HomePage:
+    """`instruments` are all names, for the filter."""
+
+    now: NowPart
+    runs: RunList
+    instruments: tuple[str, ...]
+    read_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunListPage:
+    """All runs, or those of one instrument."""
+
+    instrument: str
+    runs: RunList
+    instruments: tuple[str, ...]
+    read_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """What happened, in plain words; `body` is the message as it arrived."""
+
+    id: int
+    at: dt.datetime
+    words: str
+    queue: str
+    information: str
+    error: str
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    instrument: str
+    number: int
+    proposal: str
+    state: RunState
+    verdict: Verdict
+    created_at: dt.datetime
+    data_ready_at: dt.datetime | None
+    data_file: str
+    steps: tuple[StepFacts, ...]
+    errors: tuple[StepFacts, ...]
+    events: tuple[EventRow, ...]
+    previous: int | None
+    next: int | None
+    read_at: dt.datetime
+
+
+def home_page(wanted: RunFilter, older_than: Position | None, now: dt.datetime) -> HomePage:
+    """The whole facility; `wanted` restricts the list of runs, not the tiles."""
+    present = now_part(now)
+    names = tuple(tile.instrument for tile in present.tiles)
+    return HomePage(present, run_list(wanted, older_than, now), names, now)
+
+
+def now_part(now: dt.datetime) -> NowPart:
+    return NowPart(tiles(now), selectors.health(), now)
+
+
+def run_list_page(wanted: RunFilter, older_than: Position | None, now: dt.datetime) -> RunListPage:
+    names = tuple(instrument.name for instrument in selectors.instruments())
+    return RunListPage(wanted.instrument, run_list(wanted, older_than, now), names, now)
+
+
+def run_list(wanted: RunFilter, older_than: Position | None, now: dt.datetime) -> RunList:
+    """One part of the runs; one more row is read to know whether there is a next part."""
+    runs = selectors.latest_runs(wanted, limit=ROWS + 1, older_than=older_than)
+    shown = runs[:ROWS]
+    jobs = selectors.newest_jobs([run.id for run in shown])
+    older = place(shown[-1]) if len(runs) > ROWS else ""
+    rows = tuple(_row(run, jobs) for run in shown)
+    return RunList(wanted, rows, older_than is None, older, now)
+
+
+def tiles(now: dt.datetime) -> tuple[Tile, ...]:
+    """One for each instrument, by name."""
+    zone = ZoneInfo(settings.TIME_ZONE)
+    found = selectors.instruments_now()
+    runs = {run.id for each in found for run in (each.newest, each.newest_reduced) if run}
+    jobs = selectors.newest_jobs(runs)
+    hours: dict[int, list[HourOfRuns]] = {}
+    for hour in selectors.runs_per_hour(_hour(now, zone) - dt.timedelta(hours=HOURS + 1), zone):
+        hours.setdefault(hour.instrument_id, []).append(hour)
+    return tuple(_tile(each, jobs, hours.get(each.instrument.id, []), now, zone) for each in found)
+
+
+def run_page(run: Run, now: dt.datetime) -> RunPage:
+    jobs = selectors.jobs_of(run)
+    events = selectors.events_of(run, limit=EVENTS)
+    newest = {(job.run_id, Step(job.step)): job for job in sorted(jobs, key=_attempt)}
+    facts = run_facts(run, newest, events)
+    before, after = selectors.neighbours(run)
+    steps = tuple(facts.steps[step] for step in Step)
+    return RunPage(
+        instrument=run.instrument.name,
+        number=run.number,
+        proposal=run.proposal.name,
+        state=facts.state,
+        verdict=verdict(facts),
+        created_at=run.created_at,
+        data_ready_at=run.data_ready_at,
+        data_file=run.data_file,
+        steps=steps,
+        errors=tuple(step for step in steps if step.phase is Phase.FAILED and step.error),
+        events=tuple(_event_row(event) for event in events),
+        previous=before,
+        next=after,
+        read_at=now,
+    )
+
+
+def run_facts(
+    run: Run, jobs: Mapping[tuple[int, Step], Job], events: Sequence[Event] = ()
+) -> RunFacts:
+    """What a verdict needs; `jobs` are the newest attempts by run and step."""
+    return RunFacts(
+        instrument=run.instrument.name,
+        created_at=run.created_at,
+        data_ready_at=run.data_ready_at,
+        steps={step: _step_facts(run, step, jobs.get((run.id, step))) for step in Step},
+        why_not_reduced=_why_not_reduced(events),
+    )
+
+
+def place(run: Run) -> str:
+    """Where a run stands in the list, as it is written in addresses."""
+    return f"{run.created_at.isoformat()}~{run.id}"
+
+
+def position(text: str) -> Position | None:
+    """The place that an address names; None if it names none.
+
+    Raises:
+        ValueError: if the text is not a place.
+    """
+    if not text:
+        return None
+    at, _, row = text.partition("~")
+    moment = dt.datetime.fromisoformat(at)
+    if moment.tzinfo is None:
+        raise ValueError("a place in a list needs a time with a zone")
+    return Position(moment, int(row))
+
+
+def expected_interval(runs: int, span: dt.timedelta) -> dt.timedelta | None:
+    """How often runs come, from their number in a span of time; None if too few to tell."""
+    return span / runs if runs >= 3 else None
+
+
+def _attempt(job: Job) -> int:
+    return job.attempt
+
+
+def _step_facts(run: Run, step: Step, job: Job | None) -> StepFacts:
+    phase = run.phase(step)
+    if job is None:
+        return StepFacts(step, phase)
+    return StepFacts(
+        step=step,
+        phase=phase,
+        attempt=job.attempt,
+        agent=job.agent,
+        requested_at=job.requested_at,
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+        error=job.error,
+    )
+
+
+def _why_not_reduced(events: Sequence[Event]) -> WhyNotReduced:
+    """Events come newest first, so the first that says it counts."""
+    for event in events:
+        if event.queue in _SKIPPED_BY:
+            return _SKIPPED_BY[event.queue]
+    return WhyNotReduced.UNKNOWN
+
+
+_SKIPPED_BY = {
+    destinations.REDUCTION_DISABLED: WhyNotReduced.NO_SCRIPT,
+    destinations.REDUCTION_NOT_NEEDED: WhyNotReduced.NOT_NEEDED,
+}
+
+
+def _row(run: Run, jobs: Mapping[tuple[int, Step], Job]) -> RunRow:
+    facts = run_facts(run, jobs)
+    steps = tuple(facts.steps[step] for step in Step)
+    failed = (step for step in steps if step.phase is Phase.FAILED)
+    return RunRow(
+        id=run.id,
+        instrument=run.instrument.name,
+        number=run.number,
+        proposal=run.proposal.name,
+        state=facts.state,
+        steps=steps,
+        created_at=run.created_at,
+        reduced_in=facts.steps[Step.REDUCTION].ran,
+        problem=next((first_line(step.error) for step in failed), ""),
+    )
+
+
+def _tile(
+    each: selectors.InstrumentNow,
+    jobs: Mapping[tuple[int, Step], Job],
+    hours: Sequence[HourOfRuns],
+    now: dt.datetime,
+    zone: dt.tzinfo,
+) -> Tile:
+    today = [hour for hour in hours if hour.hour.astimezone(zone).date() == _today(now, zone)]
+    bars = _bars(hours, now, zone)
+    return Tile(
+        instrument=each.instrument.name,
+        facility=each.instrument.facility,
+        run=_row(each.newest, jobs) if each.newest else None,
+        last_reduction=_row(each.newest_reduced, jobs) if each.newest_reduced else None,
+        expected_every=expected_interval(
+            sum(bar.runs for bar in bars), dt.timedelta(hours=HOURS)
+        ),
+        runs_today=sum(hour.runs for hour in today),
+        failed_today=sum(hour.failed for hour in today),
+        bars=bars,
+    )
+
+
+def _bars(hours: Sequence[HourOfRuns], now: dt.datetime, zone: dt.tzinfo) -> tuple[Bar, ...]:
+    """The last hours, the present one last; hours without runs have a bar of zero."""
+    counted = {hour.hour.astimezone(dt.UTC): hour for hour in hours}
+    present = _hour(now, zone)
+    moments = (present - dt.timedelta(hours=ago) for ago in reversed(range(HOURS)))
+    return tuple(
+        Bar(moment, found.runs, found.failed) if (found := counted.get(moment)) else Bar(moment, 0, 0)
+        for moment in moments
+    )
+
+
+def _hour(now: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
+    """When the present hour of that zone began, in UTC."""
+    local = now.astimezone(zone).replace(minute=0, second=0, microsecond=0)
+    return local.astimezone(dt.UTC)
+
+
+def _today(now: dt.datetime, zone: dt.tzinfo) -> dt.date:
+    return now.astimezone(zone).date()
+
+
+def _event_row(event: Event) -> EventRow:
+    return EventRow(
+        id=event.id,
+        at=event.received_at,
+        words=event_words(event.queue),
+        queue=event.queue,
+        information=event.information,
+        error=event.error,
+        body=event.body,
+    )

@@ -1,0 +1,13 @@
+from django.urls import path
+
+from webmon.runs import views
+
+urlpatterns = [
+    path("", views.home, name="front"),
+    path("dasmon/", views.home, name="home"),
+    path("dasmon/<str:instrument>/", views.instrument_redirect),
+    path("search/", views.search, name="search"),
+    path("report/", views.run_list, name="all runs"),
+    path("report/<str:instrument>/", views.run_list, name="runs"),
+    path("report/<str:instrument>/<int:number>/", views.run, name="run"),
+]

@@ -1,0 +1,102 @@
+"""Pages about runs: authorise, read the address, build the value, answer."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from webmon.accounts.policies import may_see_runs, required
+from webmon.runs import pages, searching
+from webmon.ui.answers import answer, part_wanted
+from webmon.ui.middleware import HEADER, policy
+from workflow_manager import selectors
+from workflow_manager.domain.states import RunState
+from workflow_manager.selectors import Position, RunFilter
+
+
+@require_safe
+@required(may_see_runs)
+def home(request: HttpRequest) -> HttpResponse:
+    """The facility: a tile for each instrument, what we know, and the latest runs."""
+    now = timezone.now()
+    wanted, older_than = _filter(request), _older_than(request)
+    part = part_wanted(request)
+    if part == "now":
+        return answer(request, "runs/now.html", pages.now_part(now))
+    if part == "runs":
+        return answer(request, "runs/rows.html", pages.run_list(wanted, older_than, now))
+    page = pages.home_page(wanted, older_than, now)
+    return answer(request, "runs/home.html", page, states=tuple(RunState))
+
+
+@require_safe
+@required(may_see_runs)
+def run_list(request: HttpRequest, instrument: str = "") -> HttpResponse:
+    """Runs of one instrument, or of all."""
+    if instrument and selectors.instrument_named(instrument) is None:
+        raise Http404
+    now = timezone.now()
+    wanted, older_than = _filter(request, instrument), _older_than(request)
+    if part_wanted(request) == "runs":
+        return answer(request, "runs/rows.html", pages.run_list(wanted, older_than, now))
+    page = pages.run_list_page(wanted, older_than, now)
+    return answer(request, "runs/run_list.html", page, states=tuple(RunState))
+
+
+@require_safe
+@required(may_see_runs)
+def run(request: HttpRequest, instrument: str, number: int) -> HttpResponse:
+    """One run: verdict, steps, plot, errors, events."""
+    found = selectors.run_of(instrument, number) if number <= pages.LARGEST_NUMBER else None
+    if found is None:
+        raise Http404
+    page = pages.run_page(found, timezone.now())
+    template = _RUN_PARTS.get(part_wanted(request), "runs/run.html")
+    response = answer(request, template, page)
+    # plotly.js positions what it draws with style attributes.
+    response.headers[HEADER] = policy(style_src_attr="'unsafe-inline'")
+    return response
+
+
+_RUN_PARTS = {"progress": "runs/progress.html", "events": "runs/events.html"}
+
+
+@require_safe
+@required(may_see_runs)
+def search(request: HttpRequest) -> HttpResponse:
+    """Go where the search words point."""
+    text = request.GET.get("q", "")
+    found = searching.find(text)
+    if found.address:
+        return redirect(found.address)
+    return answer(request, "runs/search.html", found)
+
+
+@require_safe
+@required(may_see_runs)
+def instrument_redirect(request: HttpRequest, instrument: str) -> HttpResponse:
+    """Bookmarks of an instrument's status lead to its runs."""
+    if selectors.instrument_named(instrument) is None:
+        raise Http404
+    return redirect("runs", instrument=instrument.lower())
+
+
+def _filter(request: HttpRequest, instrument: str = "") -> RunFilter:
+    state = request.GET.get("state", "")
+    return RunFilter(
+        instrument=_word(instrument or request.GET.get("instrument", "")),
+        state=RunState(state) if state in set(RunState) else None,
+        proposal=_word(request.GET.get("proposal", "")),
+    )
+
+
+def _word(text: str) -> str:
+    # PostgreSQL has no NUL in text.
+    return text.replace("\0", "").strip()
+
+
+def _older_than(request: HttpRequest) -> Position | None:
+    try:
+        return pages.position(request.GET.get("before", ""))
+    except (ValueError, OverflowError) as error:
+        raise Http404 from error

@@ -1,0 +1,108 @@
+"""How values look on pages: times with their age, durations, states with their shape."""
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from webmon.ui import durations
+
+register = template.Library()
+
+
+@register.simple_tag
+def age(at: dt.datetime | None, every: dt.timedelta | None = None) -> SafeString | str:
+    """A ticking age; with `every` it greys after that interval and reddens after three."""
+    if at is None:
+        return "never"
+    past = timezone.now() - at
+    expected = "" if every is None else f"{every.total_seconds():.0f}"
+    return format_html(
+        '<time class="age" datetime="{}" title="{}" data-every="{}" data-fresh="{}">{}</time>',
+        at.astimezone(dt.UTC).isoformat(),
+        absolute(at),
+        expected,
+        freshness(past, every),
+        durations.age(past),
+    )
+
+
+@register.simple_tag
+def moment(at: dt.datetime | None) -> SafeString | str:
+    """An absolute time in the facility's zone."""
+    if at is None:
+        return "–"
+    utc = at.astimezone(dt.UTC).isoformat()
+    return format_html('<time datetime="{}" title="{}">{}</time>', utc, utc, absolute(at))
+
+
+def absolute(at: dt.datetime) -> str:
+    return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def freshness(past: dt.timedelta, every: dt.timedelta | None) -> str:
+    """`fresh`, `stale` after the expected interval, `late` after three of them."""
+    if every is None or past <= every:
+        return "fresh"
+    return "stale" if past <= 3 * every else "late"
+
+
+@register.filter
+def duration(value: dt.timedelta | None) -> str:
+    return "–" if value is None else durations.words(value)
+
+
+@register.filter
+def pretty_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+@register.inclusion_tag("ui/state.html")
+def state(name: str) -> dict[str, str]:
+    """A state in word, shape and colour."""
+    return {"name": str(name)}
+
+
+@register.simple_tag(takes_context=True)
+def query(context: dict[str, Any], **changes: str) -> str:
+    """The query of the present address with changes; empty values are left out."""
+    parameters = context["request"].GET.copy()
+    for name, value in changes.items():
+        parameters[name] = value
+    for name in [name for name, value in parameters.items() if not value]:
+        del parameters[name]
+    return parameters.urlencode()
+
+
+@register.simple_tag
+def sparkline(bars: Sequence[Any]) -> SafeString:
+    """Runs per hour as an SVG of 24 bars, 4 units each; failures are the dark foot."""
+    highest = max((bar.runs for bar in bars), default=0) or 1
+    drawn = format_html_join(
+        "",
+        '<rect x="{}" y="{}" width="3" height="{}"/><rect class="failed" x="{}" y="{}" width="3" '
+        'height="{}"/>',
+        (_bar(index, bar, highest) for index, bar in enumerate(bars)),
+    )
+    total = sum(bar.runs for bar in bars)
+    return format_html(
+        '<svg class="sparkline" viewBox="0 0 {} 24" role="img" preserveAspectRatio="none" '
+        'aria-label="{} runs in the last {} hours, at most {} in an hour">{}</svg>',
+        4 * len(bars),
+        total,
+        len(bars),
+        highest if total else 0,
+        drawn,
+    )
+
+
+def _bar(index: int, bar: Any, highest: int) -> tuple[str, ...]:
+    left = f"{4 * index}"
+    height = max(0.75, 24 * bar.runs / highest)
+    foot = 24 * bar.failed / highest
+    return (left, f"{24 - height:.1f}", f"{height:.1f}", left, f"{24 - foot:.1f}", f"{foot:.1f}")

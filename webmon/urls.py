@@ -1,0 +1,24 @@
+"""All addresses of the web monitor; those of the system that it replaces keep working."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from webmon.push import views as push
+from webmon.system import views as system
+from webmon.ui import views as ui
+
+urlpatterns = [
+    path("", include("webmon.runs.urls")),
+    path("users/", include("webmon.accounts.urls")),
+    path("system/", include("webmon.system.urls")),
+    path("plots/", include("livedata.urls")),
+    path("events/", push.events, name="events"),
+    path("ht/", system.health, name="health"),
+    path("database/", admin.site.urls),
+    path("favicon.ico", ui.favicon),
+    path("robots.txt", ui.robots),
+]
+
+handler403 = "webmon.ui.views.forbidden"
+handler404 = "webmon.ui.views.not_found"
+handler500 = "webmon.ui.views.server_error"
