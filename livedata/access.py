@@ -129,8 +129,8 @@ def _log_in(request: HttpRequest, name: str, password: str) -> None:
         raise TooManyFailuresError
     user = authenticate(request, username=_storable(name), password=password)
     if user is None:
-        if not cache.add(failures, 1, timeout=60):
-            cache.incr(failures)
+        cache.add(failures, 0, timeout=60)
+        cache.incr(failures)
         raise NotAuthenticatedError
     login(request, user)
     request.session.save()

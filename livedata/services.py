@@ -14,9 +14,18 @@ from livedata.models import Stream, StreamMessage
 from livedata.sql import STREAMS
 
 PLOT = "plot"
-MOST_MESSAGES = 50
-MOST_BYTES = 64 * 1024 * 1024
 MOST_REMOVED_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a stream is kept; its newest message always is."""
+
+    messages: int = 50
+    bytes: int = 64 * 1024 * 1024
+
+
+KEPT = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +44,11 @@ def append(
     content: bytes,
     name: str = PLOT,
     expires_at: datetime | None = None,
+    kept: Limits = KEPT,
 ) -> Appended:
     """Add a message to the stream of a run; `expires_at` counts only for a new stream.
 
-    Older messages go when the stream has more than `MOST_MESSAGES`, or `MOST_BYTES` bytes.
+    Older messages go when there is more than `kept`.
     """
     identity = {
         "instrument": instrument.lower(),
@@ -46,7 +56,7 @@ def append(
         "name": name,
         "expires_at": expires_at,
     }
-    return _append("next_of_run", identity, metadata, content)
+    return _append("next_of_run", identity, metadata, content, kept)
 
 
 def append_user_data(
@@ -57,6 +67,7 @@ def append_user_data(
     content: bytes,
     name: str = PLOT,
     expires_at: datetime | None = None,
+    kept: Limits = KEPT,
 ) -> Appended:
     """Add a message to a named user's data; the run number to read it with is in the answer."""
     identity = {
@@ -65,12 +76,16 @@ def append_user_data(
         "name": name,
         "expires_at": expires_at,
     }
-    return _append("next_of_user", identity, metadata, content)
+    return _append("next_of_user", identity, metadata, content, kept)
 
 
 @transaction.atomic
 def _append(
-    statement: str, identity: Mapping[str, Any], metadata: Mapping[str, Any], content: bytes
+    statement: str,
+    identity: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    content: bytes,
+    kept: Limits,
 ) -> Appended:
     with connection.cursor() as cursor:
         cursor.execute(STREAMS[statement], identity)
@@ -79,10 +94,11 @@ def _append(
             "stream_id": stream_id,
             "index": index,
             "metadata": json.dumps(metadata),
+            "size": len(content),
             "content": content,
         }
         cursor.execute(STREAMS["add_message"], message)
-        limits = {"most_messages": MOST_MESSAGES, "most_bytes": MOST_BYTES}
+        limits = {"most_messages": kept.messages, "most_bytes": kept.bytes}
         cursor.execute(STREAMS["prune"], {"stream_id": stream_id, **limits})
         key = f"stream {identity['instrument']}/{run_number}"
         cursor.execute(STREAMS["notify"], {"key": key})

@@ -20,6 +20,7 @@ _ELEMENT = re.compile(
     r"""\s*(?:"[^"]*"|'[^']*'|[\w.$]+(?:\(\s*(?:"[^"]*"|'[^']*')\s*\))?)\s*,\s*"""
 )
 _COMMA = re.compile(r"\s*,\s*(?=\{)")
+_END = re.compile(r"\s*[,)]")
 _DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 
 # Options that only change how a plot behaves; the others can name servers and scripts.
@@ -105,7 +106,9 @@ def _calls(text: str) -> Iterator[tuple[Any, Any, Any]]:
             raise NoFigureError(f"The page has more than {MOST_FIGURES} figures.")
         data, end = _DECODER.raw_decode(text, element.end())
         layout, end = _next_object(text, end)
-        config, _ = _next_object(text, end)
+        config, end = _next_object(text, end)
+        if _END.match(text, end) is None:
+            raise NoFigureError("A call of Plotly.newPlot is cut off.")
         yield data, layout, config
 
 

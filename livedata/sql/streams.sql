@@ -19,9 +19,7 @@ RETURNING id, run_number, last_index
 -- name: add_message
 -- One published thing.
 INSERT INTO livedata_message (stream_id, index, metadata, size, content)
-VALUES (
-    %(stream_id)s, %(index)s, %(metadata)s::jsonb, octet_length(%(content)s::bytea), %(content)s
-)
+VALUES (%(stream_id)s, %(index)s, %(metadata)s::jsonb, %(size)s, %(content)s)
 
 -- name: prune
 -- Keeps the newest message and, of those before it, as many as fit into both limits.
