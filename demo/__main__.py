@@ -37,6 +37,8 @@ class DemoError(Exception):
 def main() -> int:
     options = _options()
     logging.basicConfig(level="INFO", format="%(asctime)s %(name)s: %(message)s")
+    for name in ("stomp.py", "workflow_manager.broker.stomp_broker"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # we ask whether the broker answers
     try:
         return _run(options)
     except (DemoError, StartError, PostgresError, check.CheckError) as error:

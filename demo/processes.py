@@ -103,7 +103,7 @@ def web(plan: Plan) -> Process:
             *_python("gunicorn", "webmon.asgi:application"),
             *("--worker-class", "uvicorn_worker.UvicornWorker", "--workers", "1"),
             *("--bind", f"127.0.0.1:{plan.web_port}", "--graceful-timeout", "3"),
-            *("--access-logfile", "-"),
+            *("--access-logfile", "-", "--no-control-socket"),
         ],
         django_environment(plan),
         is_ready=lambda: _web_answers(plan.web_url),

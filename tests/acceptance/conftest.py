@@ -1,0 +1,45 @@
+"""One facility per broker for all acceptance tests, and a real browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests import activemq
+from tests.browser import launch, log_in_page
+from tests.facility import Facility, running_facility
+
+SCREENSHOTS = Path(__file__).parents[2] / "test-results"
+
+
+@pytest.fixture(scope="session", params=["embedded", "activemq"])
+def facility(request: pytest.FixtureRequest) -> Iterator[Facility]:
+    if request.param == "activemq" and (reason := activemq.require()):
+        pytest.skip(reason)
+    with running_facility(request.param) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, facility: Facility) -> Iterator[Page]:
+    """A page of a person who is logged in."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    log_in_page(page, facility.endpoints.web, "user", facility.endpoints.passwords["user"])
+    yield page
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    SCREENSHOTS.mkdir(exist_ok=True)
+    return SCREENSHOTS

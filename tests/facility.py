@@ -1,0 +1,133 @@
+"""A running facility for tests: the processes of the demo, on either broker, without simulator."""
+
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import requests
+
+from demo import facility
+from demo.check import log_in
+from demo.endpoints import BrokerEndpoint, Endpoints
+from demo.facility import Wishes
+from demo.state import State
+from demo.supervisor import Supervisor
+from tests.activemq import ActiveMQ
+from workflow_manager.broker.config import BrokerConfig
+from workflow_manager.broker.ports import OutgoingMessage
+from workflow_manager.broker.stomp_broker import StompPublisher
+from workflow_manager.protocol.codec import encode
+
+
+class Facility:
+    """What a test does with a running facility."""
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        supervisor: Supervisor,
+        activemq: ActiveMQ | None,
+    ) -> None:
+        self.endpoints = endpoints
+        self.supervisor = supervisor
+        self.activemq = activemq
+
+    @property
+    def root(self) -> Path:
+        return self.endpoints.facility_root
+
+    def send(self, destination: str, *bodies: bytes | Mapping[str, Any]) -> None:
+        """Send messages and wait for the broker's receipts."""
+        broker = self.endpoints.broker
+        config = BrokerConfig(((broker.host, broker.port),), broker.user, broker.password)
+        messages = [
+            OutgoingMessage(destination, body if isinstance(body, bytes) else encode(body))
+            for body in bodies
+        ]
+        with closing(StompPublisher(config)) as publisher:
+            publisher.publish(messages)
+
+    def kill(self, process: str) -> None:
+        """End a process at once, as a power cut would; the supervisor starts it again."""
+        os.kill(self.supervisor.pids()[process], signal.SIGKILL)
+
+    def install(self, instrument: str, script: str) -> Path:
+        """Write the reduction script of an instrument of SNS."""
+        folder = self.root / "SNS" / instrument / "shared" / "autoreduce"
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"reduce_{instrument}.py"
+        file.write_text(script, encoding="utf-8")
+        return file
+
+    def put_data(self, instrument: str, proposal: str, name: str, source: Path) -> str:
+        """Copy a data file to its place; return its path as on the facility."""
+        path = f"/SNS/{instrument}/{proposal}/nexus/{name}"
+        target = Path(f"{self.root}{path}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        return path
+
+    def query(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.endpoints.database, autocommit=True) as connection:
+            return connection.execute(statement, parameters).fetchall()  # type: ignore[arg-type]
+
+    def session(self, name: str = "user") -> requests.Session:
+        return log_in(self.endpoints.web, name, self.endpoints.passwords[name])
+
+    def await_true(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Ask again at every change that the database announces, and each second."""
+        with (
+            psycopg.connect(self.endpoints.database, autocommit=True) as connection,
+        ):
+            connection.execute("LISTEN webmon")
+            for _ in range(int(seconds)):
+                if condition():
+                    return True
+                for _ in connection.notifies(timeout=1, stop_after=1):
+                    pass
+        return condition()
+
+    def processes_naming(self, text: str) -> list[str]:
+        """Command lines of processes that mention `text`: what a job may have left behind."""
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            command = " ".join(process.info["cmdline"] or [])
+            if text in command:
+                found.append(command)
+        return found
+
+
+@contextmanager
+def running_facility(broker: str) -> Iterator[Facility]:
+    """Start everything but the simulator; `broker` is `embedded` or `activemq`."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="webmon-test-")))
+        activemq = None
+        if broker == "activemq":
+            (folder / "activemq").mkdir()
+            activemq = stack.enter_context(ActiveMQ(folder / "activemq"))
+        state = State(folder / "state")
+        supervisor = Supervisor(state.logs, facility.ROOT, threading.Event())
+        wishes = Wishes(0, simulator=False, broker=_endpoint(activemq))
+        stack.callback(supervisor.stop)
+        plan = facility.plan(state, wishes)
+        endpoints = facility.start(supervisor, plan, simulator=False)
+        watcher = threading.Thread(target=supervisor.watch, name="supervisor")
+        watcher.start()
+        stack.callback(watcher.join)
+        stack.callback(supervisor.stop_asked.set)
+        yield Facility(endpoints, supervisor, activemq)
+
+
+def _endpoint(activemq: ActiveMQ | None) -> BrokerEndpoint | None:
+    if activemq is None:
+        return None
+    return BrokerEndpoint(*activemq.address, activemq.user, activemq.password)
