@@ -15,6 +15,7 @@ from workflow_manager.broker.embedded.switchboard import UNLIMITED_PREFETCH, Swi
 
 VERSIONS = ("1.0", "1.1", "1.2")
 HEARTBEAT_MS = 1_000  # the shortest interval that we promise and the one that we ask for
+LONGEST_TRANSACTION = 10_000  # messages, so that nobody fills our memory with promises
 OF_THE_FRAME = frozenset({"receipt", "transaction", "content-length", "destination", "message-id"})
 
 
@@ -133,7 +134,10 @@ class Session:
     def _send(self, frame: Frame) -> None:
         transaction = frame.headers.get("transaction")
         if transaction is not None:
-            self._transaction(transaction).append(frame)
+            frames = self._transaction(transaction)
+            if len(frames) >= LONGEST_TRANSACTION:
+                raise ProtocolError(f"more than {LONGEST_TRANSACTION} messages in a transaction")
+            frames.append(frame)
             return
         headers = {k: v for k, v in frame.headers.items() if k not in OF_THE_FRAME}
         is_persistent = headers.get("persistent", "false").lower() == "true"
