@@ -10,14 +10,19 @@ from zlib import crc32
 import h5py
 import numpy as np
 
-from demo.simulator import arcs
+from demo.simulator import arcs, eqsans, pg3, ref_l
 from demo.simulator.measurement import Bank, Measurement, Monitor, Plan
 from demo.simulator.programme import BEAMLINE, plan_run
 
 PULSES_PER_SECOND = 60
 PULSE_CHARGE_PC = 2.31e7  # 23.1 µC, 1.4 MW at 60 Hz and 1 GeV
 
-MODELS: dict[str, Callable[[Plan, np.random.Generator], Measurement]] = {"ARCS": arcs.measure}
+MODELS: dict[str, Callable[[Plan, np.random.Generator], Measurement]] = {
+    "ARCS": arcs.measure,
+    "PG3": pg3.measure,
+    "EQSANS": eqsans.measure,
+    "REF_L": ref_l.measure,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,7 @@ def _write_monitor(entry: h5py.Group, monitor: Monitor) -> None:
     group = _group(entry, monitor.name, "NXmonitor")
     _dataset(group, "distance", monitor.distance, "m")
     group["distance"].attrs["from"] = "moderator"
+    group["efficiency"] = monitor.efficiency
     _dataset(group, "time_of_flight", monitor.edges, "microsecond")
     _dataset(group, "data", monitor.counts.astype(np.int64), "counts")
 

@@ -52,6 +52,7 @@ class Monitor:
     distance: float
     edges: Array
     counts: npt.NDArray[np.int64]
+    efficiency: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
