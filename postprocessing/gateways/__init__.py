@@ -1,0 +1,1 @@
+"""The services outside that the agent or its scripts call over HTTP."""

@@ -1,0 +1,168 @@
+"""Reduction: the instrument's script, as a supervised program under limits."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from postprocessing.execution.limits import total_memory
+from postprocessing.execution.program import MARK, Outcome, Program
+from postprocessing.jobs.kind import Kind, Workplace
+from postprocessing.jobs.verdict import verdict
+from postprocessing.reports import Ending
+from postprocessing.request import Run
+from workflow_manager.domain import destinations as names
+
+PREFIX = "REDUCTION: "
+SITE = Path(__file__).resolve().parents[1] / "site"
+# All that a script inherits of the agent's environment.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "TMPDIR")
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where a reduction reads and writes."""
+
+    scripts: Path
+    output: Path
+    base: str
+    instrument: str
+    proposal: str
+
+    @property
+    def script(self) -> Path:
+        return self.scripts / f"reduce_{self.instrument}.py"
+
+    @property
+    def summary_script(self) -> Path:
+        return self.scripts / f"sumRun_{self.instrument}.py"
+
+    @property
+    def summary(self) -> Path:
+        return self.output / f"{self.instrument}_{self.proposal}_runsummary.csv"
+
+    @property
+    def log(self) -> Path:
+        return self.output / "reduction_log" / f"{self.base}.log"
+
+    @property
+    def errors(self) -> Path:
+        return self.output / "reduction_log" / f"{self.base}.err"
+
+
+def files_of(run: Run, workplace: Workplace) -> Files:
+    return Files(
+        scripts=workplace.config.dev_instrument_shared or run.scripts,
+        output=workplace.config.dev_output_dir or run.output,
+        base=run.data_file.name,
+        instrument=run.instrument,
+        proposal=run.proposal,
+    )
+
+
+def perform(run: Run, workplace: Workplace) -> Ending:
+    """Reduce one run.
+
+    Raises:
+        StoppedError: the agent stops.
+        OSError: the facility's tree cannot be used.
+    """
+    files = files_of(run, workplace)
+    files.log.parent.mkdir(parents=True, exist_ok=True)
+    if workplace.config.communication_only:
+        files.log.write_bytes(b"")
+        return Ending(names.REDUCTION_COMPLETE)
+    if files.summary_script.exists():
+        workplace.executor.run(_summary(run, files, workplace))
+    if not files.script.exists():
+        return Ending(names.REDUCTION_DISABLED)
+    _keep_previous(files.log)
+    outcome = workplace.executor.run(_reduction(run, files, workplace))
+    return _ending(outcome, files, workplace)
+
+
+def _reduction(run: Run, files: Files, workplace: Workplace) -> Program:
+    command = (*workplace.config.python_exec, str(files.script))
+    argv = (*command, str(run.data_file), f"{files.output}/")
+    return _program(argv, files, files.log, files.errors, workplace, "reduction")
+
+
+def _summary(run: Run, files: Files, workplace: Workplace) -> Program:
+    python = shutil.which("python") or "python3"
+    argv = (python, str(files.summary_script), run.instrument, str(run.data_file))
+    log, errors = files.log.with_suffix(".summary.log"), files.errors.with_suffix(".summary.err")
+    return _program((*argv, str(files.summary)), files, log, errors, workplace, "summary")
+
+
+def _program(
+    argv: tuple[str, ...], files: Files, log: Path, errors: Path, workplace: Workplace, name: str
+) -> Program:
+    config = workplace.config
+    return Program(
+        argv=argv,
+        cwd=files.output,
+        environment=_environment(workplace),
+        stdout=log,
+        stderr=errors,
+        time_limit=config.task_time_limit_minutes * 60,
+        memory_limit=int(total_memory() * config.system_mem_limit_perc / 100),
+        period=config.mem_check_interval_sec,
+        nice=workplace.nice,
+        result=workplace.results.with_suffix(f".{name}"),
+    )
+
+
+def _environment(workplace: Workplace) -> dict[str, str]:
+    """An allow-list: what the agent knows (passwords, tokens) is none of a script's business."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    wanted = {**inherited, **workplace.config.work_environment}
+    wanted["PYTHONPATH"] = os.pathsep.join(filter(None, (str(SITE), wanted.get("PYTHONPATH"))))
+    wanted["WEBMON_PUBLISH_CONFIG"] = str(workplace.publisher_config)
+    wanted[MARK] = workplace.mark
+    return wanted
+
+
+def _keep_previous(log: Path) -> None:
+    """The log of the reduction before this one stays beside the new one."""
+    for path in (log, log.with_suffix(".err")):
+        if path.exists():
+            path.replace(path.with_suffix(f".previous{path.suffix}"))
+
+
+def _ending(outcome: Outcome, files: Files, workplace: Workplace) -> Ending:
+    stderr = files.errors.read_text(encoding="utf-8", errors="replace")
+    judged = verdict(outcome, stderr, workplace.config.exceptions, str(files.log))
+    failed = judged.error is not None
+    if not failed:
+        files.errors.unlink(missing_ok=True)
+    elif outcome.message:
+        with files.errors.open("a", encoding="utf-8") as file:
+            file.write(f"\n{outcome.message}\n" if stderr else f"{outcome.message}\n")
+    return Ending(
+        destination=names.REDUCTION_ERROR if failed else names.REDUCTION_COMPLETE,
+        error=PREFIX + judged.error if judged.error is not None else None,
+        remark=judged.tolerated,
+        detail=stderr if failed else None,
+        exit_code=outcome.exit_code,
+        peak_memory=outcome.peak_memory,
+    )
+
+
+REDUCTION = Kind(
+    processor="reduction_processor.ReductionProcessor",
+    queue=names.REDUCTION_JOBS,
+    started=names.REDUCTION_STARTED,
+    error=names.REDUCTION_ERROR,
+    prefix="Reduction: ",
+    runs_scripts=True,
+    perform=perform,
+)
+HIGH_MEMORY_REDUCTION = Kind(
+    processor="reduction_processor.ReductionProcessorHighMemory",
+    queue=names.HIGH_MEMORY_REDUCTION_JOBS,
+    started=names.REDUCTION_STARTED,
+    error=names.REDUCTION_ERROR,
+    prefix="Reduction: ",
+    runs_scripts=True,
+    perform=perform,
+)

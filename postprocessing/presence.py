@@ -1,0 +1,32 @@
+"""How others know that the agent is there: heartbeats, and answers to pings."""
+
+import json
+import os
+
+from workflow_manager.broker.ports import OutgoingMessage
+from workflow_manager.protocol.codec import encode
+
+PERIOD = 30.0  # seconds between two heartbeats
+
+
+def heartbeat(destination: str, agent: str) -> OutgoingMessage:
+    return OutgoingMessage(destination, encode(_card(agent)), persistent=False)
+
+
+def answer(ping: bytes, agent: str) -> OutgoingMessage | None:
+    """The answer to a ping; None if it does not say where to.
+
+    Raises:
+        ValueError: the ping is no JSON object.
+    """
+    content = json.loads(ping)
+    if not isinstance(content, dict):
+        raise ValueError("it is no JSON object")  # noqa: TRY004  (one error for a bad ping)
+    destination = content.get("reply_to")
+    if not isinstance(destination, str) or not destination:
+        return None
+    return OutgoingMessage(destination, encode({**content, **_card(agent)}), persistent=False)
+
+
+def _card(agent: str) -> dict[str, str]:
+    return {"src_name": agent, "role": "postprocessing", "status": "0", "pid": str(os.getpid())}

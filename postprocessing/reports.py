@@ -1,0 +1,69 @@
+"""What the agent says about a job: the received dictionary, and what it found out.
+
+Keys keep the order in which they came; ours follow. Replies carry `job_id` and `attempt` because
+they carry everything.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+LONGEST_DETAIL = 64_000  # characters of a script's stderr that travel with the error
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ended. `destination` is a queue name without prefix.
+
+    `remark` takes the place of the agent's name in `information`.
+    """
+
+    destination: str
+    error: str | None = None
+    remark: str | None = None
+    detail: str | None = None
+    exit_code: int | None = None
+    peak_memory: int | None = None
+
+
+def started(content: Mapping[str, Any], agent: str) -> dict[str, Any]:
+    return {**content, "information": agent}
+
+
+def refused(content: Mapping[str, Any], agent: str, error: str) -> dict[str, Any]:
+    """The reply to a message of which no job can be made."""
+    return {**content, "information": agent, "error": error}
+
+
+def ended(
+    content: Mapping[str, Any], agent: str, ending: Ending, began_at: datetime
+) -> dict[str, Any]:
+    """The final report; times are ISO 8601 in UTC, `peak_memory` is in bytes."""
+    report = {**content, "information": ending.remark or agent}
+    if ending.error is not None:
+        report["error"] = presentable(ending.error)
+    if ending.detail:
+        report["error_detail"] = shortened(presentable(ending.detail))
+    if ending.peak_memory is not None:
+        report["peak_memory"] = ending.peak_memory
+    return {
+        **report,
+        "agent": agent,
+        "exit_code": ending.exit_code,
+        "started_at": began_at.isoformat(),
+        "ended_at": datetime.now(UTC).isoformat(),
+    }
+
+
+def presentable(text: str) -> str:
+    """Without the characters that a program may write and a report cannot carry."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def shortened(text: str, limit: int = LONGEST_DETAIL) -> str:
+    """Head and tail, with what is left out counted between them."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[-half:]}"
