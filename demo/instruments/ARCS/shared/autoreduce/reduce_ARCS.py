@@ -65,7 +65,7 @@ def momentum(incident, transfer, polar):
 
 def powder_map(incident, transfer, polar, pixel, e_edges):
     """S(|Q|, E): weighted events divided by the solid angle that looks at each (|Q|, E) cell."""
-    q_edges = np.linspace(0, momentum(incident, e_edges[0], np.pi), 81)
+    q_edges = np.linspace(0, momentum(incident, e_edges[0], np.pi), 51)
     q = momentum(incident, transfer, polar[pixel])
     weight = np.sqrt(incident / (incident - transfer))  # ki/kf
     events, _, _ = np.histogram2d(q, transfer, (q_edges, e_edges), weights=weight)
@@ -86,7 +86,7 @@ def figure(title, meta, q_edges, e_edges, s_map, spectrum):
     low, high = np.nanpercentile(logarithm, (5, 99.7))
     ticks = np.arange(np.ceil(low), np.floor(high) + 1)
     colours = {"title": {"text": "S(|Q|,E)", "side": "top"}, "len": 0.56, "y": 0.72, "thickness": 12,
-               "tickvals": ticks.tolist(), "ticktext": [f"10<sup>{t:.0f}</sup>" for t in ticks]}  # fmt: skip
+               "tickvals": ticks.tolist(), "ticktext": [f"10<sup>{int(t)}</sup>" for t in ticks]}  # fmt: skip
     fig.add_heatmap(
         x=e.tolist(), y=q.tolist(), z=np.round(logarithm, 3).tolist(), name="S(|Q|,E)",
         zmin=low, zmax=high, colorscale="Viridis", colorbar=colours, row=1, col=1,
@@ -102,7 +102,7 @@ def figure(title, meta, q_edges, e_edges, s_map, spectrum):
     fig.update_xaxes(range=[e_edges[0], e_edges[-1]], **grid).update_yaxes(**grid)
     fig.update_xaxes(title_text="Energy transfer E (meV)", row=2)
     fig.update_yaxes(title_text="|Q| (Å<sup>−1</sup>)", showgrid=False, row=1)
-    fig.update_yaxes(title_text="Counts per bin", type="log", exponentformat="power", row=2)
+    fig.update_yaxes(title_text="Counts per bin", type="log", dtick=1, exponentformat="power", row=2)
     fig.update_layout(
         title={"text": title, "font": {"size": 15}}, meta=meta, autosize=True, height=620, template="none",
         margin={"l": 70, "r": 20, "t": 50, "b": 55}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",

@@ -76,7 +76,7 @@ def powder_map(incident, edges, counts, angle):
     works = counts.sum(axis=1) > 0
     e = np.broadcast_to(transfer, q.shape)[works].ravel()
     q, weighted = q[works].ravel(), (counts * k_i / k_f)[works].ravel()
-    bins = (np.linspace(0, q.max(), 121), edges)
+    bins = (np.linspace(0, q.max(), 61), edges)
     total, q_edges, _ = np.histogram2d(q, e, bins, weights=weighted)
     detectors, _, _ = np.histogram2d(q, e, bins)
     return q_edges, np.where(detectors > 0, total / np.maximum(detectors, 1), np.nan)
@@ -89,7 +89,7 @@ def figure(title, meta, edges, q_edges, s_map, spectrum):
     low, high = np.nanpercentile(logarithm, (20, 99.8))
     ticks = np.arange(np.ceil(low), np.floor(high) + 1)
     bar = {"title": {"text": "S(|Q|,E)", "side": "top"}, "len": 0.56, "y": 0.72, "thickness": 12,
-           "tickvals": ticks.tolist(), "ticktext": [f"10<sup>{t:.0f}</sup>" for t in ticks]}  # fmt: skip
+           "tickvals": ticks.tolist(), "ticktext": [f"10<sup>{int(t)}</sup>" for t in ticks]}  # fmt: skip
     fig = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.58, 0.42])
     fig.add_heatmap(x=e.tolist(), y=q.tolist(), z=np.round(logarithm, 3).tolist(), name="S(|Q|,E)",
                     zmin=low, zmax=high, colorscale="Viridis", colorbar=bar, row=1, col=1,
@@ -102,7 +102,7 @@ def figure(title, meta, edges, q_edges, s_map, spectrum):
     fig.update_xaxes(range=[edges[0], edges[-1]], **grid).update_yaxes(**grid)
     fig.update_xaxes(title_text="Energy transfer E (meV)", row=2)
     fig.update_yaxes(title_text="|Q| (Å<sup>−1</sup>)", showgrid=False, row=1)
-    fig.update_yaxes(title_text="Counts per meV", type="log", exponentformat="power", row=2)
+    fig.update_yaxes(title_text="Counts per meV", type="log", dtick=1, exponentformat="power", row=2)
     fig.update_layout(title={"text": title, "font": {"size": 15}}, meta=meta, autosize=True, height=620,
                       template="none", margin={"l": 70, "r": 20, "t": 50, "b": 55},
                       paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")  # fmt: skip
