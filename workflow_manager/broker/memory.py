@@ -50,7 +50,7 @@ class MemoryPublisher:
         """Nothing to let go of."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MemoryDelivery:
     destination: str
     message_id: str

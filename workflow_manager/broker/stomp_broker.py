@@ -9,6 +9,7 @@ import random
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -74,7 +75,7 @@ def _batch_frames(messages: Sequence[OutgoingMessage], receipt: Callable[[], str
     return b"".join((_frame("BEGIN", name), *sends, commit))
 
 
-def _subscribe_frame(number: int, wanted: Subscription) -> bytes:
+def _subscribe_frame(number: int, wanted: Subscription, receipt: str) -> bytes:
     """Classic counts messages and never delivers for 0; Artemis counts bytes, 0 is one at a time.
 
     Artemis looks at `consumer-window-size` first, so each finds its own header.
@@ -86,6 +87,7 @@ def _subscribe_frame(number: int, wanted: Subscription) -> bytes:
         "ack": "client-individual",
         "activemq.prefetchSize": str(max(1, wanted.prefetch)),
         "consumer-window-size": str(window),
+        "receipt": receipt,
     }
     return _frame("SUBSCRIBE", headers)
 
@@ -228,6 +230,7 @@ class _Link(stomp.ConnectionListener):  # type: ignore[misc]
         summary = frame.headers.get("message", "")
         details = (frame.body or b"").decode("utf-8", "replace").strip()
         self.refusal = "\n".join(part for part in (summary, details) if part) or "no reason given"
+        log.warning("broker %s:%d refused: %s", *self.address, self.refusal)
         self._mark_gone()
 
     def on_disconnected(self) -> None:
@@ -283,8 +286,10 @@ class StompPublisher:
             link.await_receipts(RECEIPT_TIMEOUT)
 
     def _connected(self) -> _Link:
-        if self._link is None or self._link.gone.is_set():
+        if self._link is not None and self._link.gone.is_set():
+            self._link.abandon()
             self._link = None
+        if self._link is None:
             self._link = _open_link(self._config, _ignore)
         return self._link
 
@@ -295,7 +300,7 @@ class StompPublisher:
             self._link = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StompDelivery:
     """A MESSAGE frame and the connection on which its acknowledgement counts."""
 
@@ -393,8 +398,10 @@ class StompSubscriber:
         while not self._closing.is_set():
             try:
                 self._connect(wanted, on_delivery)
-                pauses = _pauses()
+                since = time.monotonic()
                 self._wait_for_end()
+                if time.monotonic() - since > LONGEST_PAUSE:
+                    pauses = _pauses()  # it worked for a while: try again soon
             except BrokerError as error:
                 log.error("not subscribed, trying again: %s", error)  # noqa: TRY400
             self._closing.wait(next(pauses))
@@ -410,8 +417,9 @@ class StompSubscriber:
         if self._closing.is_set():
             link.close()
             return
-        frames = [_subscribe_frame(number, each) for number, each in enumerate(wanted)]
+        frames = [_subscribe_frame(n, each, link.receipt()) for n, each in enumerate(wanted)]
         link.send(b"".join(frames))
+        link.await_receipts(RECEIPT_TIMEOUT)
         self._is_subscribed = True
 
     def _wait_for_end(self) -> None:

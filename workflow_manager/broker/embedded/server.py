@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -38,17 +38,17 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._is_leaving = False
         self._heard_at = self._loop.time()
-        self._timers: list[asyncio.TimerHandle] = []
+        self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._others.add(self)
-        self._timers.append(self._loop.call_later(LOGIN_TIME, self._check_login))
+        self._later("login", LOGIN_TIME, self._check_login)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._others.discard(self)
         self._is_leaving = True
-        for timer in self._timers:
+        for timer in self._timers.values():
             timer.cancel()
         self._session.end()
 
@@ -87,9 +87,7 @@ class Connection(asyncio.Protocol):
     def _beat(self) -> None:
         if not self._is_leaving:
             self._transport.write(b"\n")
-            self._timers[1:] = [each for each in self._timers[1:] if not each.cancelled()][-1:]
-            pause = self._session.send_every * EXPECTED_PAUSE
-            self._timers.append(self._loop.call_later(pause, self._beat))
+            self._later("beat", self._session.send_every * EXPECTED_PAUSE, self._beat)
 
     def _watch(self) -> None:
         limit = self._session.expect_every * SILENCE
@@ -98,7 +96,7 @@ class Connection(asyncio.Protocol):
             log.warning("%s is silent", self._transport.get_extra_info("peername"))
             self._transport.abort()
         else:
-            self._timers[0] = self._loop.call_later(max(0.05, limit - silent), self._watch)
+            self._later("watch", max(0.05, limit - silent), self._watch)
 
     def _check_login(self) -> None:
         if self._session.version is None:
@@ -112,7 +110,10 @@ class Connection(asyncio.Protocol):
         self._flush()
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
-        self._timers.append(self._loop.call_later(FAREWELL_TIME, self._transport.abort))
+        self._later("farewell", FAREWELL_TIME, self._transport.abort)
+
+    def _later(self, name: str, delay: float, action: Callable[[], None]) -> None:
+        self._timers[name] = self._loop.call_later(delay, action)
 
     def eof_received(self) -> None:
         """None lets asyncio close our side too."""
