@@ -49,7 +49,7 @@ def hosts_are_named(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[C
     ]
 
 
-@register(Tags.security)
+@register(Tags.security, deploy=True)
 def plots_have_a_secret(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     if settings.LIVEDATA_PLOT_SECRET:
         return []

@@ -11,7 +11,15 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from webmon.runs.verdict import RunFacts, StepFacts, Verdict, WhyNotReduced, first_line, verdict
+from webmon.runs.verdict import (
+    RunFacts,
+    StepFacts,
+    Verdict,
+    WhyNotReduced,
+    first_line,
+    verdict,
+    without_step,
+)
 from webmon.runs.words import event_words
 from workflow_manager import selectors
 from workflow_manager.domain import destinations
@@ -283,7 +291,7 @@ def _row(run: Run, jobs: Mapping[tuple[int, Step], Job]) -> RunRow:
         steps=steps,
         created_at=run.created_at,
         reduced_in=facts.steps[Step.REDUCTION].ran,
-        problem=next((first_line(step.error) for step in failed), ""),
+        problem=next((first_line(without_step(step.error)) for step in failed), ""),
     )
 
 

@@ -2,12 +2,15 @@
 
 import datetime as dt
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from webmon.ui.durations import words
 from workflow_manager.domain.states import RunState, run_state
 from workflow_manager.domain.steps import Phase, Step
+
+_STEP_NAME = re.compile(r"\A\s*(REDUCTION|Reduction|CATALOG|Catalog)\w*:\s*")
 
 
 class Tone(enum.StrEnum):
@@ -93,6 +96,11 @@ def first_line(text: str) -> str:
     return next((line for line in lines if line), "")
 
 
+def without_step(error: str) -> str:
+    """The error without the step's name, with which agents begin it."""
+    return _STEP_NAME.sub("", error)
+
+
 def _waiting(run: RunFacts, reduction: StepFacts) -> Verdict:
     failed = _failed_catalogue(run)
     if failed:
@@ -117,10 +125,11 @@ def _started(run: RunFacts, reduction: StepFacts) -> Verdict:
 def _failed(run: RunFacts, reduction: StepFacts) -> Verdict:
     after = f" after {words(reduction.ran)}" if reduction.ran is not None else ""
     on = f" on agent {reduction.agent}" if reduction.agent else ""
-    line = first_line(reduction.error)
+    reason = without_step(reduction.error)
+    line = first_line(reason)
     if not line:
         return Verdict(Tone.BAD, f"Reduction failed{after}{on}. The agent gave no reason.")
-    whole = " The whole error is below." if line != reduction.error.strip() else ""
+    whole = " The whole error is below." if line != reason.strip() else ""
     return Verdict(Tone.BAD, f"Reduction failed{after}{on}: {_sentence(line)}{whole}")
 
 
@@ -164,7 +173,7 @@ def _failed_catalogue(run: RunFacts) -> str:
 
 
 def _reason(facts: StepFacts) -> str:
-    line = first_line(facts.error)
+    line = first_line(without_step(facts.error))
     return f": {_sentence(line)}" if line else "."
 
 

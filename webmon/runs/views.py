@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from webmon.accounts.policies import may_see_runs, required
 from webmon.runs import pages, searching
 from webmon.ui.answers import answer, part_wanted
-from webmon.ui.middleware import HEADER, policy
+from webmon.ui.middleware import HEADER, PLOT_POLICY
 from workflow_manager import selectors
 from workflow_manager.domain.states import RunState
 from workflow_manager.selectors import Position, RunFilter
@@ -53,8 +53,7 @@ def run(request: HttpRequest, instrument: str, number: int) -> HttpResponse:
     page = pages.run_page(found, timezone.now())
     template = _RUN_PARTS.get(part_wanted(request), "runs/run.html")
     response = answer(request, template, page)
-    # plotly.js positions what it draws with style attributes.
-    response.headers[HEADER] = policy(style_src_attr="'unsafe-inline'")
+    response.headers[HEADER] = PLOT_POLICY
     return response
 
 

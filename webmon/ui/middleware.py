@@ -29,6 +29,15 @@ def policy(**changes: str) -> str:
 
 _STRICT = policy()
 
+# plotly.js adds two style elements, one empty (it then inserts its rules one by one) and one with
+# the rules of its map library, and places what it draws with style attributes. Style elements are
+# allowed by their hashes; the second changes with plotly.js, which the browser test notices.
+_EMPTY = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
+_MAP_RULES = "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"
+PLOT_POLICY = policy(
+    style_src_elem=f"'self' {_EMPTY} {_MAP_RULES}", style_src_attr="'unsafe-inline'"
+)
+
 
 def _protect(response: HttpResponseBase) -> HttpResponseBase:
     # A view that needs more (a plot) or less (uploaded content) has set its own.

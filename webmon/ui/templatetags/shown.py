@@ -68,6 +68,12 @@ def state(name: str) -> dict[str, str]:
     return {"name": str(name)}
 
 
+@register.simple_tag
+def tone_shape(tone: str, state: str) -> str:
+    """The shape that goes with a sentence: that of the state while something is under way."""
+    return {"good": "done", "bad": "failed", "calm": "skipped"}.get(str(tone), str(state))
+
+
 @register.simple_tag(takes_context=True)
 def query(context: dict[str, Any], **changes: str) -> str:
     """The query of the present address with changes; empty values are left out."""

@@ -18,9 +18,10 @@ async function load(address) {
 }
 
 async function refresh() {
-  const address = plot.dataset.figure + (wanted === undefined ? "" : `?index=${wanted}`);
-  const [figure, entries] = await Promise.all([load(address), load(plot.dataset.history)]);
-  history = (entries ?? []).map((entry) => entry).sort((a, b) => a.index - b.index);
+  const entries = await load(plot.dataset.history);
+  if (!entries?.length) return;
+  history = entries.sort((a, b) => a.index - b.index);
+  const figure = await load(plot.dataset.figure + (wanted === undefined ? "" : `?index=${wanted}`));
   if (figure?.figures?.length) {
     shown = figure;
     await draw();

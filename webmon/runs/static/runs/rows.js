@@ -34,7 +34,7 @@ function merge(body) {
   const isNew = added.length && (!shown.size || isFirst(added[0], body));
   if (!isNew) return hide();
   if (table.hasAttribute("data-direct") || !shown.size || document.hidden) return show();
-  const noun = more.dataset.noun ?? "new";
+  const noun = added.length === 1 ? more.dataset.one : more.dataset.many;
   more.textContent = `${added.length} ${noun} ↑`;
   more.hidden = false;
 }
