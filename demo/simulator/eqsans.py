@@ -42,7 +42,7 @@ def pixels() -> Pixels:
 def measure(plan: Plan, rng: np.random.Generator) -> Measurement:
     """Events on the square detector and the incident spectrum; nothing when the beam is off."""
     bank = pixels()
-    edges = np.linspace(*BAND, 36)
+    edges = np.linspace(*BAND, 141)
     wavelength = (edges[1:] + edges[:-1]) / 2
     flux = maxwellian(wavelength)
     q = 4 * np.pi * np.sin(bank.polar / 2)[:, None] / wavelength
@@ -56,7 +56,7 @@ def measure(plan: Plan, rng: np.random.Generator) -> Measurement:
         "monitor1",
         MONITOR_DISTANCE,
         time_of_flight(MONITOR_DISTANCE, edges),
-        rng.poisson(40_000 * flux * physics["beam"]),
+        rng.poisson(20_000 * flux * physics["beam"]),
     )
     settings = {"detectorZ": (1000 * SAMPLE_TO_DETECTOR, "mm"), "beamstop": (90.0, "mm")}
     events = Bank("bank1", bank, pixel, times)

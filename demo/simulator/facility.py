@@ -28,7 +28,8 @@ def cycles(facility_root: Path, seed: int, pace: float = 1.0) -> list[Cycle]:
     return [
         Cycle(
             instrument=instrument,
-            next_run=(newest_run_number(instrument, facility_root) or FIRST_RUN[instrument] - 1) + 1,
+            next_run=(newest_run_number(instrument, facility_root) or FIRST_RUN[instrument] - 1)
+            + 1,
             rhythm=_rhythm(FIRST_END_S + STAGGER_S * place, pace),
             make_plan=_planner(instrument),
             write=_writer(facility_root, seed),

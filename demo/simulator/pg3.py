@@ -85,7 +85,9 @@ def measure(plan: Plan, rng: np.random.Generator) -> Measurement:
     return Measurement(MODERATOR_TO_SAMPLE, measured, (monitor,), {"LambdaRequest": (1.333, "A")})
 
 
-def _events(number: int, every: tuple[Pixels, ...], pixel: npt.NDArray[np.int64], waves: Array) -> Bank:
+def _events(
+    number: int, every: tuple[Pixels, ...], pixel: npt.NDArray[np.int64], waves: Array
+) -> Bank:
     pixels = every[number]
     first = sum(bank.polar.size for bank in every[:number])
     mine = (pixel >= first) & (pixel < first + pixels.polar.size)

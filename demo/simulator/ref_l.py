@@ -13,7 +13,7 @@ from demo.simulator.neutron import Array, maxwellian, time_of_flight
 MODERATOR_TO_SAMPLE = 13.63
 SAMPLE_TO_DETECTOR = 1.83
 MONITOR_DISTANCE = 12.9
-MONITOR_EFFICIENCY = 0.01
+MONITOR_EFFICIENCY = 0.2
 BAND = (2.5, 14.5)  # Å
 NICKEL, SILICON = 9.408e-6, 2.074e-6
 SIDE = 32
@@ -55,7 +55,9 @@ def measure(plan: Plan, rng: np.random.Generator) -> Measurement:
     row = rng.normal(15.5, 1.0, waves.size)
     spot = (np.clip(np.rint(v), 0, SIDE - 1).astype(np.int64) for v in (row, column))
     across, up = spot
-    rest = _spread(rng.poisson(incident * plan.events * BACKGROUND_SHARE / incident.sum()), edges, rng)
+    rest = _spread(
+        rng.poisson(incident * plan.events * BACKGROUND_SHARE / incident.sum()), edges, rng
+    )
     pixel = np.concatenate([across * SIDE + up, rng.integers(0, SIDE**2, rest.size)])
     waves = np.concatenate([waves, rest])
     bank = pixels()

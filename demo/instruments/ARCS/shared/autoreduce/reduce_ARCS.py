@@ -102,7 +102,9 @@ def figure(title, meta, q_edges, e_edges, s_map, spectrum):
     fig.update_xaxes(range=[e_edges[0], e_edges[-1]], **grid).update_yaxes(**grid)
     fig.update_xaxes(title_text="Energy transfer E (meV)", row=2)
     fig.update_yaxes(title_text="|Q| (Å<sup>−1</sup>)", showgrid=False, row=1)
-    fig.update_yaxes(title_text="Counts per bin", type="log", dtick=1, exponentformat="power", row=2)
+    fig.update_yaxes(
+        title_text="Counts per bin", type="log", dtick=1, exponentformat="power", row=2
+    )
     fig.update_layout(
         title={"text": title, "font": {"size": 15}}, meta=meta, autosize=True, height=620, template="none",
         margin={"l": 70, "r": 20, "t": 50, "b": 55}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",

@@ -39,7 +39,7 @@ def normalise(q_events, polar, seen, waves, neutrons):
     """Q (1/Å), I(Q) and its Poisson error in even steps of log Q."""
     q = 4 * np.pi * np.sin(polar[seen, None] / 2) / waves
     solid_angle = np.cos(polar[seen, None]) ** 3
-    edges = np.geomspace(q.min(), q.max(), 101)
+    edges = np.geomspace(q.min(), q.max(), 81)
     counts, _ = np.histogram(q_events, edges)
     possible, _ = np.histogram(q.ravel(), edges, weights=(solid_angle * neutrons).ravel())
     use = (counts > 3) & (possible > 0)
@@ -51,9 +51,9 @@ def normalise(q_events, polar, seen, waves, neutrons):
 def image(polar, azimuth, distance, pixel):
     """Counts on the detector's own rows and columns; positions in mm."""
     x, y = (1000 * distance * np.sin(polar) * turn(azimuth) for turn in (np.cos, np.sin))
-    columns, rows = (np.unique(np.round(position, 3)) for position in (x, y))
+    columns, rows = (np.unique(np.round(position, 1)) for position in (x, y))
     counts = np.zeros((rows.size, columns.size))
-    place = np.searchsorted(rows, np.round(y, 3)), np.searchsorted(columns, np.round(x, 3))
+    place = np.searchsorted(rows, np.round(y, 1)), np.searchsorted(columns, np.round(x, 1))
     np.add.at(counts, (place[0][pixel], place[1][pixel]), 1)
     return columns, rows, counts
 
@@ -74,7 +74,9 @@ def figure(title, meta, picture, curve):
             "linecolor": "rgba(128,128,128,0.6)", "gridcolor": "rgba(128,128,128,0.22)"}  # fmt: skip
     fig.update_xaxes(**grid).update_yaxes(**grid)
     fig.update_xaxes(title_text="x (mm)", showgrid=False, constrain="domain", col=1)
-    fig.update_yaxes(title_text="y (mm)", showgrid=False, scaleanchor="x", constrain="domain", col=1)
+    fig.update_yaxes(
+        title_text="y (mm)", showgrid=False, scaleanchor="x", constrain="domain", col=1
+    )
     fig.update_xaxes(title_text="Q (Å<sup>−1</sup>)", type="log", dtick=1, col=2)
     fig.update_yaxes(title_text="I(Q) (arb. units)", type="log", dtick=1, col=2)
     fig.update_layout(title={"text": title, "font": {"size": 15}}, meta=meta, autosize=True, height=420,

@@ -24,9 +24,7 @@ def read_events(entry):
     detector, events = entry["instrument/bank1"], entry["bank1_events"]
     pixel = events["event_id"][()].astype(int) - int(detector["pixel_id"][0])
     path = detector["distance"][()] - entry["instrument/moderator/distance"][()]
-    polar, azimuth = (
-        np.radians(detector[name][()]) for name in ("polar_angle", "azimuthal_angle")
-    )
+    polar, azimuth = (np.radians(detector[name][()]) for name in ("polar_angle", "azimuthal_angle"))
     height = detector["distance"][()] * np.sin(polar) * np.sin(azimuth)
     wavelength = events["event_time_offset"][()] / (MICROSECONDS * path[pixel])
     return wavelength, height[pixel], height

@@ -23,9 +23,7 @@ def plot1d(
     title: str = "",
     **_: Any,
 ) -> None:
-    traces = [
-        go.Scatter(x=x, y=y, error_y={"type": "data", "array": dy}) for x, y, dy in data_list
-    ]
+    traces = [go.Scatter(x=x, y=y, error_y={"type": "data", "array": dy}) for x, y, dy in data_list]
     fig = go.Figure(traces)
     fig.update_layout(title=title, xaxis={"title": x_title}, yaxis={"title": y_title})
     fig.update_yaxes(type="log" if y_log else "linear")

@@ -102,7 +102,9 @@ def figure(title, meta, edges, q_edges, s_map, spectrum):
     fig.update_xaxes(range=[edges[0], edges[-1]], **grid).update_yaxes(**grid)
     fig.update_xaxes(title_text="Energy transfer E (meV)", row=2)
     fig.update_yaxes(title_text="|Q| (Å<sup>−1</sup>)", showgrid=False, row=1)
-    fig.update_yaxes(title_text="Counts per meV", type="log", dtick=1, exponentformat="power", row=2)
+    fig.update_yaxes(
+        title_text="Counts per meV", type="log", dtick=1, exponentformat="power", row=2
+    )
     fig.update_layout(title={"text": title, "font": {"size": 15}}, meta=meta, autosize=True, height=620,
                       template="none", margin={"l": 70, "r": 20, "t": 50, "b": 55},
                       paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")  # fmt: skip
@@ -122,7 +124,9 @@ def reduce(data_file, output):
     near = np.abs(transfer) < 8
     elastic = np.average(transfer[near], weights=spectrum[near])
     print(f"LRMECS run {run}: {title}")
-    print(f"Incident energy from the monitors: {incident:.2f} meV, elastic line at {elastic:.2f} meV")
+    print(
+        f"Incident energy from the monitors: {incident:.2f} meV, elastic line at {elastic:.2f} meV"
+    )
     print(f"{total} counts in {len(counts)} detectors, {spectrum.sum():.1f} in the spectrum")
     q_edges, s_map = powder_map(incident, edges, counts, angle)
     result, record = output / f"LRMECS_{run}.dat", output / f"LRMECS_{run}.json"

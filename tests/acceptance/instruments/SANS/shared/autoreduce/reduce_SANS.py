@@ -75,7 +75,9 @@ def figure(title, meta, counts, curve):
             "linecolor": "rgba(128,128,128,0.6)", "gridcolor": "rgba(128,128,128,0.22)"}  # fmt: skip
     fig.update_xaxes(**grid).update_yaxes(**grid)
     fig.update_xaxes(title_text="x (cells)", showgrid=False, constrain="domain", col=1)
-    fig.update_yaxes(title_text="y (cells)", showgrid=False, scaleanchor="x", constrain="domain", col=1)
+    fig.update_yaxes(
+        title_text="y (cells)", showgrid=False, scaleanchor="x", constrain="domain", col=1
+    )
     fig.update_xaxes(title_text="Q (Å<sup>−1</sup>)", type="log", col=2, dtick="D2")
     fig.update_yaxes(title_text="I(Q) (counts per cell)", type="log", col=2)
     fig.update_layout(title={"text": title, "font": {"size": 15}}, meta=meta, autosize=True, height=420,
