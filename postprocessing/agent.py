@@ -196,9 +196,7 @@ class Agent:
             log.exception("message %s (%s): %r", delivery.message_id, reason, delivery.body)
         delivery.ack()
 
-    def _hold(
-        self, key: str, kind: Kind, content: dict[str, Any], delivery: Delivery
-    ) -> None:
+    def _hold(self, key: str, kind: Kind, content: dict[str, Any], delivery: Delivery) -> None:
         with self._lock:
             if key in self._held:
                 log.info("job %s came again and goes on", key)

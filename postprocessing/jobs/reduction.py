@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from postprocessing.execution.limits import total_memory
@@ -84,26 +84,27 @@ def perform(run: Run, workplace: Workplace) -> Ending:
 def _reduction(run: Run, files: Files, workplace: Workplace) -> Program:
     command = (*workplace.config.python_exec, str(files.script))
     argv = (*command, str(run.data_file), f"{files.output}/")
-    return _program(argv, files, files.log, files.errors, workplace, "reduction")
+    return _program("reduction", argv, files, workplace)
 
 
 def _summary(run: Run, files: Files, workplace: Workplace) -> Program:
     python = shutil.which("python") or "python3"
     argv = (python, str(files.summary_script), run.instrument, str(run.data_file))
-    log, errors = files.log.with_suffix(".summary.log"), files.errors.with_suffix(".summary.err")
-    return _program((*argv, str(files.summary)), files, log, errors, workplace, "summary")
+    program = _program("summary", (*argv, str(files.summary)), files, workplace)
+    folder, base = files.log.parent, files.base
+    return replace(
+        program, stdout=folder / f"{base}.summary.log", stderr=folder / f"{base}.summary.err"
+    )
 
 
-def _program(
-    argv: tuple[str, ...], files: Files, log: Path, errors: Path, workplace: Workplace, name: str
-) -> Program:
+def _program(name: str, argv: tuple[str, ...], files: Files, workplace: Workplace) -> Program:
     config = workplace.config
     return Program(
         argv=argv,
         cwd=files.output,
         environment=_environment(workplace),
-        stdout=log,
-        stderr=errors,
+        stdout=files.log,
+        stderr=files.errors,
         time_limit=config.task_time_limit_minutes * 60,
         memory_limit=int(total_memory() * config.system_mem_limit_perc / 100),
         period=config.mem_check_interval_sec,

@@ -29,23 +29,27 @@ def verdict(
         exceptions: what may stand in the error line of a program with exit code 0.
         log: where its output is, for the texts.
     """
-    if outcome.reason in ("time", "memory", "start", "supervisor"):
-        return Verdict(outcome.message)
-    if outcome.unkillable:
-        pids = ", ".join(str(pid) for pid in outcome.unkillable)
-        return Verdict(f"processes {pids} cannot be ended; they hang in the kernel")
-    if outcome.signal is not None:
-        return Verdict(_killed(outcome.signal, error_line(stderr)))
+    ended_for_it = _not_by_itself(outcome, stderr)
+    if ended_for_it is not None:
+        return Verdict(ended_for_it)
     line = error_line(stderr)
     if outcome.exit_code != 0:
         return Verdict(line or _silent_failure(outcome.exit_code, stderr, log))
-    if not stderr:
-        return Verdict()
     if line is None:
-        return Verdict(f"wrote only blank lines or dashes to stderr; see {log}")
+        return Verdict(_only_blanks(log) if stderr else None)
     if any(pattern.search(line) for pattern in exceptions):
         return Verdict(tolerated=line)
     return Verdict(line)
+
+
+def _not_by_itself(outcome: Outcome, stderr: str) -> str | None:
+    """What is wrong if the program did not end by its own will."""
+    if outcome.reason in ("time", "memory", "start", "supervisor"):
+        return outcome.message
+    if outcome.unkillable:
+        pids = ", ".join(str(pid) for pid in outcome.unkillable)
+        return f"processes {pids} cannot be ended; they hang in the kernel"
+    return _killed(outcome.signal, error_line(stderr)) if outcome.signal is not None else None
 
 
 def error_line(stderr: str) -> str | None:
@@ -63,6 +67,10 @@ def error_line(stderr: str) -> str | None:
 
 def _is_empty(line: str) -> bool:
     return _SAYS_NOTHING.fullmatch(line) is not None
+
+
+def _only_blanks(log: str) -> str:
+    return f"wrote only blank lines or dashes to stderr; see {log}"
 
 
 def _silent_failure(exit_code: int | None, stderr: str, log: str) -> str:

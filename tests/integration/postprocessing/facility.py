@@ -3,7 +3,6 @@
 import json
 import os
 import queue
-import shutil
 import signal
 import subprocess
 import sys
@@ -55,9 +54,9 @@ class Broker:
         self.start()
 
     def start(self) -> None:
+        options = ("--port", str(self.port), "--state", str(self._state))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "workflow_manager.broker.embedded"]
-            + ["--port", str(self.port), "--state", str(self._state)],
+            [sys.executable, "-m", "workflow_manager.broker.embedded", *options],
             stdout=subprocess.PIPE,
             cwd=REPOSITORY,
             text=True,
@@ -195,7 +194,3 @@ def processes_with(text: str) -> list[int]:
         if text in command and process.info["status"] != psutil.STATUS_ZOMBIE:
             found.append(process.info["pid"])
     return [pid for pid in found if pid != os.getpid()]
-
-
-def remove(path: Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)
