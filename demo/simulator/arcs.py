@@ -3,7 +3,8 @@
 Vanadium scatters incoherently, so the one-phonon cross-section is the density of states
 (G. L. Squires, Introduction to the Theory of Thermal Neutron Scattering, section 3.9):
 
-    S(Q, E) = exp(-2W) [ δ(E) + (ħ²Q²/2M) g(|E|)/E (n(E) + 1) ],  2W = (ħ²Q²/2M) ∫ g/E coth(E/2kT) dE
+    S(Q, E) = exp(-2W) [ δ(E) + (ħ²Q²/2M) g(|E|)/E (n(E) + 1) ]
+    2W = (ħ²Q²/2M) ∫ g/E coth(E/2kT) dE
 """
 
 import numpy as np

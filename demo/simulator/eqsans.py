@@ -31,7 +31,7 @@ def intensity(q: Array, radius: float, spread: float, background: float) -> Arra
 
 
 def pixels() -> Pixels:
-    """64 × 64 pixels over 1 m × 1 m; the beam stop hides the centre."""
+    """64 x 64 pixels over 1 m x 1 m; the beam stop hides the centre."""
     place = (np.arange(64) - 31.5) / 64
     across, up = (grid.ravel() for grid in np.meshgrid(place, place))
     radius = np.hypot(across, up)

@@ -49,7 +49,12 @@ def _planner(instrument: str) -> Callable[[int, float], Plan]:
 
 def _writer(facility_root: Path, seed: int) -> Callable[[Plan, datetime], RunFile]:
     return lambda plan, ended_at: write_run(
-        plan.instrument, plan.run_number, facility_root, seed, ended_at, plan.duration_s
+        plan.instrument,
+        plan.run_number,
+        facility_root,
+        seed,
+        ended_at=ended_at,
+        duration_s=plan.duration_s,
     )
 
 

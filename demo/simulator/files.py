@@ -42,6 +42,7 @@ def write_run(
     run_number: int,
     facility_root: Path,
     seed: int,
+    *,
     ended_at: datetime | None = None,
     duration_s: float = 30.0,
 ) -> RunFile:
@@ -105,7 +106,7 @@ def _write_entry(
     _dataset(moderator, "distance", -measurement.moderator_to_sample, "m")
     first_id = 0
     for bank in measurement.banks:
-        _write_bank(entry, instrument, bank, first_id, plan.duration_s, rng)
+        _write_bank(entry, instrument, bank, first_id=first_id, duration_s=plan.duration_s, rng=rng)
         first_id += bank.pixels.distance.size
     for monitor in measurement.monitors:
         _write_monitor(entry, monitor)
@@ -136,6 +137,7 @@ def _write_bank(
     entry: h5py.Group,
     instrument: h5py.Group,
     bank: Bank,
+    *,
     first_id: int,
     duration_s: float,
     rng: np.random.Generator,
@@ -181,14 +183,17 @@ def _write_sample_and_logs(
     begin = ended_at - timedelta(seconds=plan.duration_s)
     times = np.arange(0.0, plan.duration_s, 1.0)
     wobble = plan.temperature_k + rng.normal(0.0, 0.02, times.size)
-    _write_log(logs, "SampleTemp", wobble, times, "K", begin)
+    _write_log(logs, "SampleTemp", values=wobble, times=times, units="K", begin=begin)
     for name, (value, units) in measurement.settings.items():
-        _write_log(logs, name, np.array([value]), np.zeros(1), units, begin)
+        _write_log(
+            logs, name, values=np.array([value]), times=np.zeros(1), units=units, begin=begin
+        )
 
 
 def _write_log(
     logs: h5py.Group,
     name: str,
+    *,
     values: np.typing.NDArray[np.float64],
     times: np.typing.NDArray[np.float64],
     units: str,

@@ -57,7 +57,7 @@ class Monitor:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One run as the data acquisition sees it; `settings` are written as sample-independent logs."""
+    """One run as the data acquisition sees it; `settings` become logs of the file."""
 
     moderator_to_sample: float
     banks: tuple[Bank, ...]

@@ -1,4 +1,4 @@
-"""Every message that a simulated instrument sends; leaf values are strings, as the DAS sends them."""
+"""Every message that a simulated instrument sends; leaf values are strings, as in the DAS."""
 
 import json
 from collections.abc import Mapping, Sequence

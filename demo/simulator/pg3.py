@@ -20,8 +20,14 @@ BACKGROUND_SHARE = 0.3
 # scattering length in fm and positions of the atoms of a cell
 _FCC = ((0.0, 0.0, 0.0), (0.0, 0.5, 0.5), (0.5, 0.0, 0.5), (0.5, 0.5, 0.0))
 _X = 0.1996
-_BORON = ((_X, 0.5, 0.5), (1 - _X, 0.5, 0.5), (0.5, _X, 0.5), (0.5, 1 - _X, 0.5),
-          (0.5, 0.5, _X), (0.5, 0.5, 1 - _X))  # fmt: skip
+_BORON = (
+    (_X, 0.5, 0.5),
+    (1 - _X, 0.5, 0.5),
+    (0.5, _X, 0.5),
+    (0.5, 1 - _X, 0.5),
+    (0.5, 0.5, _X),
+    (0.5, 0.5, 1 - _X),
+)
 Atoms = tuple[tuple[float, tuple[tuple[float, ...], ...]], ...]
 CRYSTALS: dict[str, Atoms] = {
     "Si": ((4.1491, _FCC + tuple((x + 0.25, y + 0.25, z + 0.25) for x, y, z in _FCC)),),
@@ -46,7 +52,7 @@ def reflections(formula: str, lattice: float, d_min: float) -> tuple[Array, Arra
 
 
 def banks() -> tuple[Pixels, ...]:
-    """Four banks of 30 × 10 pixels between 20° and 150°."""
+    """Four banks of 30 x 10 pixels between 20° and 150°."""
     return tuple(_bank(low, low + 30.0) for low in (20.0, 53.0, 86.0, 120.0))
 
 

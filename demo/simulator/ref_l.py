@@ -34,7 +34,7 @@ def reflectivity(q: Array, thickness: float, roughness: float) -> Array:
 
 
 def pixels() -> Pixels:
-    """32 × 32 pixels of 5 mm around the reflected beam."""
+    """32 x 32 pixels of 5 mm around the reflected beam."""
     place = (np.arange(SIDE) - (SIDE - 1) / 2) * 0.005
     across, up = (grid.ravel() for grid in np.meshgrid(place, place))
     radius = np.hypot(across, up)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import plotly.graph_objects as go
 import plotly.offline
 from plot_publisher import publish_plot
 from plotly.subplots import make_subplots
@@ -23,7 +22,7 @@ ENERGY_PER_K2 = 2.072125  # ħ²/2m: meV Å²
 
 
 def peak_time(monitor):
-    """Arrival of the beam at a monitor in µs: centroid of the channels above a tenth of the peak."""
+    """Arrival of the beam at a monitor in µs: centroid of channels above a tenth of the peak."""
     counts, edges = monitor["data"][()], monitor["time_of_flight"][()]
     if counts.max() < 20:
         raise RuntimeError(f"{monitor.name} saw no beam: the incident energy is unknown")
@@ -76,7 +75,7 @@ def powder_map(incident, transfer, polar, pixel, e_edges):
     return q_edges, np.where(coverage > 0, events / np.maximum(coverage, 1), np.nan)
 
 
-def figure(title, meta, q_edges, e_edges, s_map, spectrum):
+def figure(title, meta, *, q_edges, e_edges, s_map, spectrum):
     """Map above, spectrum below, one axis of energy transfer."""
     e, q = (e_edges[1:] + e_edges[:-1]) / 2, (q_edges[1:] + q_edges[:-1]) / 2
     fig = make_subplots(
@@ -85,30 +84,64 @@ def figure(title, meta, q_edges, e_edges, s_map, spectrum):
     logarithm = np.log10(np.where(s_map > 0, s_map, np.nan))
     low, high = np.nanpercentile(logarithm, (5, 99.7))
     ticks = np.arange(np.ceil(low), np.floor(high) + 1)
-    colours = {"title": {"text": "S(|Q|,E)", "side": "top"}, "len": 0.56, "y": 0.72, "thickness": 12,
-               "tickvals": ticks.tolist(), "ticktext": [f"10<sup>{int(t)}</sup>" for t in ticks]}  # fmt: skip
+    colours = {
+        "title": {"text": "S(|Q|,E)", "side": "top"},
+        "len": 0.56,
+        "y": 0.72,
+        "thickness": 12,
+        "tickvals": ticks.tolist(),
+        "ticktext": [f"10<sup>{int(t)}</sup>" for t in ticks],
+    }
     fig.add_heatmap(
-        x=e.tolist(), y=q.tolist(), z=np.round(logarithm, 3).tolist(), name="S(|Q|,E)",
-        zmin=low, zmax=high, colorscale="Viridis", colorbar=colours, row=1, col=1,
+        x=e.tolist(),
+        y=q.tolist(),
+        z=np.round(logarithm, 3).tolist(),
+        name="S(|Q|,E)",
+        zmin=low,
+        zmax=high,
+        colorscale="Viridis",
+        colorbar=colours,
+        row=1,
+        col=1,
         hovertemplate="E %{x:.1f} meV<br>|Q| %{y:.2f} Å⁻¹<br>lg S %{z:.2f}<extra></extra>",
-    )  # fmt: skip
+    )
     error = {"type": "data", "array": np.sqrt(spectrum).tolist(), "width": 0, "thickness": 1}
     fig.add_scatter(
-        x=e.tolist(), y=spectrum.tolist(), error_y=error, mode="lines+markers", name="all detectors",
-        line={"color": "#0072B2", "width": 1}, marker={"size": 4}, row=2, col=1, showlegend=False,
-    )  # fmt: skip
-    grid = {"showline": True, "mirror": True, "ticks": "inside", "zeroline": False,
-            "linecolor": "rgba(128,128,128,0.6)", "gridcolor": "rgba(128,128,128,0.22)"}  # fmt: skip
+        x=e.tolist(),
+        y=spectrum.tolist(),
+        error_y=error,
+        mode="lines+markers",
+        name="all detectors",
+        line={"color": "#0072B2", "width": 1},
+        marker={"size": 4},
+        row=2,
+        col=1,
+        showlegend=False,
+    )
+    grid = {
+        "showline": True,
+        "mirror": True,
+        "ticks": "inside",
+        "zeroline": False,
+        "linecolor": "rgba(128,128,128,0.6)",
+        "gridcolor": "rgba(128,128,128,0.22)",
+    }
     fig.update_xaxes(range=[e_edges[0], e_edges[-1]], **grid).update_yaxes(**grid)
     fig.update_xaxes(title_text="Energy transfer E (meV)", row=2)
-    fig.update_yaxes(title_text="|Q| (Å<sup>−1</sup>)", showgrid=False, row=1)
+    fig.update_yaxes(title_text="|Q| (Å<sup>-1</sup>)", showgrid=False, row=1)
     fig.update_yaxes(
         title_text="Counts per bin", type="log", dtick=1, exponentformat="power", row=2
     )
     fig.update_layout(
-        title={"text": title, "font": {"size": 15}}, meta=meta, autosize=True, height=620, template="none",
-        margin={"l": 70, "r": 20, "t": 50, "b": 55}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-    )  # fmt: skip
+        title={"text": title, "font": {"size": 15}},
+        meta=meta,
+        autosize=True,
+        height=620,
+        template="none",
+        margin={"l": 70, "r": 20, "t": 50, "b": 55},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
     return fig
 
 
@@ -135,9 +168,15 @@ def reduce(data_file, output):
     record.write_text(
         json.dumps({"input_files": [str(data_file)], "output_files": [str(result)]}, indent=2)
     )
-    meta = {"run_number": run, "total_counts": int(times.size),
-            "counts_in_spectrum": int(counts.sum()), "incident_energy_meV": round(incident, 3)}  # fmt: skip
-    fig = figure(f"ARCS {run}: {title}", meta, q_edges, edges, s_map, counts)
+    meta = {
+        "run_number": run,
+        "total_counts": int(times.size),
+        "counts_in_spectrum": int(counts.sum()),
+        "incident_energy_meV": round(incident, 3),
+    }
+    fig = figure(
+        f"ARCS {run}: {title}", meta, q_edges=q_edges, e_edges=edges, s_map=s_map, spectrum=counts
+    )
     options = {"output_type": "div", "include_plotlyjs": False, "config": {"responsive": True}}
     publish_plot("ARCS", run, files={"file": plotly.offline.plot(fig, **options)})
     print(f"Wrote {result.name} and published the plot")

@@ -62,26 +62,62 @@ def figure(title, meta, picture, curve):
     """Detector image on the left, I(Q) on the right."""
     (x, y, counts), (q, intensity, error) = picture, curve
     fig = make_subplots(1, 2, column_widths=[0.44, 0.56], horizontal_spacing=0.17)
-    bar = {"title": {"text": "counts", "side": "top"}, "x": 0.375, "thickness": 10,
-           "tickvals": [0, 1, 2, 3], "ticktext": ["1", "10", "100", "1000"]}  # fmt: skip
-    fig.add_heatmap(x=x.tolist(), y=y.tolist(), z=np.round(np.log10(np.maximum(counts, 0.5)), 3).tolist(),
-                    colorscale="Viridis", colorbar=bar, zmin=0, name="detector", row=1, col=1,
-                    hovertemplate="x %{x:.0f} mm, y %{y:.0f} mm<br>lg counts %{z:.2f}<extra></extra>")  # fmt: skip
-    fig.add_scatter(x=q.tolist(), y=intensity.tolist(), mode="markers", name="I(Q)", showlegend=False,
-                    error_y={"type": "data", "array": error.tolist(), "width": 0, "thickness": 1},
-                    marker={"size": 4, "color": "#0072B2"}, row=1, col=2)  # fmt: skip
-    grid = {"showline": True, "mirror": True, "ticks": "inside", "zeroline": False, "exponentformat": "power",
-            "linecolor": "rgba(128,128,128,0.6)", "gridcolor": "rgba(128,128,128,0.22)"}  # fmt: skip
+    bar = {
+        "title": {"text": "counts", "side": "top"},
+        "x": 0.375,
+        "thickness": 10,
+        "tickvals": [0, 1, 2, 3],
+        "ticktext": ["1", "10", "100", "1000"],
+    }
+    fig.add_heatmap(
+        x=x.tolist(),
+        y=y.tolist(),
+        z=np.round(np.log10(np.maximum(counts, 0.5)), 3).tolist(),
+        colorscale="Viridis",
+        colorbar=bar,
+        zmin=0,
+        name="detector",
+        row=1,
+        col=1,
+        hovertemplate="x %{x:.0f} mm, y %{y:.0f} mm<br>lg counts %{z:.2f}<extra></extra>",
+    )
+    fig.add_scatter(
+        x=q.tolist(),
+        y=intensity.tolist(),
+        mode="markers",
+        name="I(Q)",
+        showlegend=False,
+        error_y={"type": "data", "array": error.tolist(), "width": 0, "thickness": 1},
+        marker={"size": 4, "color": "#0072B2"},
+        row=1,
+        col=2,
+    )
+    grid = {
+        "showline": True,
+        "mirror": True,
+        "ticks": "inside",
+        "zeroline": False,
+        "exponentformat": "power",
+        "linecolor": "rgba(128,128,128,0.6)",
+        "gridcolor": "rgba(128,128,128,0.22)",
+    }
     fig.update_xaxes(**grid).update_yaxes(**grid)
     fig.update_xaxes(title_text="x (mm)", showgrid=False, constrain="domain", col=1)
     fig.update_yaxes(
         title_text="y (mm)", showgrid=False, scaleanchor="x", constrain="domain", col=1
     )
-    fig.update_xaxes(title_text="Q (Å<sup>−1</sup>)", type="log", dtick=1, col=2)
+    fig.update_xaxes(title_text="Q (Å<sup>-1</sup>)", type="log", dtick=1, col=2)
     fig.update_yaxes(title_text="I(Q) (arb. units)", type="log", dtick=1, col=2)
-    fig.update_layout(title={"text": title, "font": {"size": 15}}, meta=meta, autosize=True, height=420,
-                      template="none", margin={"l": 60, "r": 20, "t": 50, "b": 55},
-                      paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")  # fmt: skip
+    fig.update_layout(
+        title={"text": title, "font": {"size": 15}},
+        meta=meta,
+        autosize=True,
+        height=420,
+        template="none",
+        margin={"l": 60, "r": 20, "t": 50, "b": 55},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
     return fig
 
 
@@ -108,8 +144,13 @@ def reduce(data_file, output):
     np.savetxt(result, np.column_stack(curve), fmt="%.6g", header="Q_inverse_angstrom I I_error")
     files = {"input_files": [str(data_file)], "output_files": [str(result)]}
     record.write_text(json.dumps(files, indent=2))
-    meta = {"run_number": run, "total_counts": int(pixel.size), "proton_charge_mC": float(charge),
-            "q_min": float(curve[0][0]), "q_max": float(curve[0][-1])}  # fmt: skip
+    meta = {
+        "run_number": run,
+        "total_counts": int(pixel.size),
+        "proton_charge_mC": float(charge),
+        "q_min": float(curve[0][0]),
+        "q_max": float(curve[0][-1]),
+    }
     picture = image(polar, azimuth, distance, pixel)
     fig = figure(f"EQSANS {run}: {title}", meta, picture, curve)
     options = {"output_type": "div", "include_plotlyjs": False, "config": {"responsive": True}}

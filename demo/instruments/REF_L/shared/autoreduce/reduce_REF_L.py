@@ -62,13 +62,15 @@ def reduce(data_file, output):
     print(f"{wavelength.size} events, angle {np.degrees(angle):.2f} degrees")
     print(f"R(Q) from Q = {q[0]:.4f} to {q[-1]:.4f} 1/Å, plateau at {np.median(r[:5]):.3f}")
     result, record = output / f"REF_L_{run}.dat", output / f"REF_L_{run}.json"
-    np.savetxt(result, np.column_stack([q, r, error]), fmt="%.6g", header="Q_inverse_angstrom R R_error")  # fmt: skip
+    np.savetxt(
+        result, np.column_stack([q, r, error]), fmt="%.6g", header="Q_inverse_angstrom R R_error"
+    )
     files = {"input_files": [str(data_file)], "output_files": [str(result)]}
     record.write_text(json.dumps(files, indent=2))
     plot1d(
         run,
         [[q.tolist(), r.tolist(), error.tolist()]],
-        x_title="Q (Å<sup>−1</sup>)",
+        x_title="Q (Å<sup>-1</sup>)",
         y_title="Reflectivity R(Q)",
         y_log=True,
         instrument="REF_L",

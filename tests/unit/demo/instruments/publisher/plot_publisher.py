@@ -16,6 +16,7 @@ def publish_plot(
 def plot1d(
     run_number: int,
     data_list: list[list[list[float]]],
+    *,
     x_title: str = "",
     y_title: str = "",
     y_log: bool = False,

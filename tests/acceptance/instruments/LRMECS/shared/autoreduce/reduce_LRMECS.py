@@ -82,32 +82,69 @@ def powder_map(incident, edges, counts, angle):
     return q_edges, np.where(detectors > 0, total / np.maximum(detectors, 1), np.nan)
 
 
-def figure(title, meta, edges, q_edges, s_map, spectrum):
+def figure(title, meta, *, edges, q_edges, s_map, spectrum):
     """Map above, spectrum below, one axis of energy transfer."""
     e, q = (edges[1:] + edges[:-1]) / 2, (q_edges[1:] + q_edges[:-1]) / 2
     logarithm = np.log10(np.where(s_map > 0, s_map, np.nan))
     low, high = np.nanpercentile(logarithm, (20, 99.8))
     ticks = np.arange(np.ceil(low), np.floor(high) + 1)
-    bar = {"title": {"text": "S(|Q|,E)", "side": "top"}, "len": 0.56, "y": 0.72, "thickness": 12,
-           "tickvals": ticks.tolist(), "ticktext": [f"10<sup>{int(t)}</sup>" for t in ticks]}  # fmt: skip
+    bar = {
+        "title": {"text": "S(|Q|,E)", "side": "top"},
+        "len": 0.56,
+        "y": 0.72,
+        "thickness": 12,
+        "tickvals": ticks.tolist(),
+        "ticktext": [f"10<sup>{int(t)}</sup>" for t in ticks],
+    }
     fig = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.58, 0.42])
-    fig.add_heatmap(x=e.tolist(), y=q.tolist(), z=np.round(logarithm, 3).tolist(), name="S(|Q|,E)",
-                    zmin=low, zmax=high, colorscale="Viridis", colorbar=bar, row=1, col=1,
-                    hovertemplate="E %{x} meV<br>|Q| %{y:.2f} Å⁻¹<br>lg S %{z:.2f}<extra></extra>")  # fmt: skip
-    fig.add_scatter(x=e.tolist(), y=spectrum.tolist(), mode="lines", name="all detectors",
-                    error_y={"type": "data", "array": np.sqrt(spectrum).tolist(), "width": 0, "thickness": 1},
-                    line={"color": "#0072B2", "width": 1.3, "shape": "hvh"}, showlegend=False, row=2, col=1)  # fmt: skip
-    grid = {"showline": True, "mirror": True, "ticks": "inside", "zeroline": False,
-            "linecolor": "rgba(128,128,128,0.6)", "gridcolor": "rgba(128,128,128,0.22)"}  # fmt: skip
+    fig.add_heatmap(
+        x=e.tolist(),
+        y=q.tolist(),
+        z=np.round(logarithm, 3).tolist(),
+        name="S(|Q|,E)",
+        zmin=low,
+        zmax=high,
+        colorscale="Viridis",
+        colorbar=bar,
+        row=1,
+        col=1,
+        hovertemplate="E %{x} meV<br>|Q| %{y:.2f} Å⁻¹<br>lg S %{z:.2f}<extra></extra>",
+    )
+    fig.add_scatter(
+        x=e.tolist(),
+        y=spectrum.tolist(),
+        mode="lines",
+        name="all detectors",
+        error_y={"type": "data", "array": np.sqrt(spectrum).tolist(), "width": 0, "thickness": 1},
+        line={"color": "#0072B2", "width": 1.3, "shape": "hvh"},
+        showlegend=False,
+        row=2,
+        col=1,
+    )
+    grid = {
+        "showline": True,
+        "mirror": True,
+        "ticks": "inside",
+        "zeroline": False,
+        "linecolor": "rgba(128,128,128,0.6)",
+        "gridcolor": "rgba(128,128,128,0.22)",
+    }
     fig.update_xaxes(range=[edges[0], edges[-1]], **grid).update_yaxes(**grid)
     fig.update_xaxes(title_text="Energy transfer E (meV)", row=2)
-    fig.update_yaxes(title_text="|Q| (Å<sup>−1</sup>)", showgrid=False, row=1)
+    fig.update_yaxes(title_text="|Q| (Å<sup>-1</sup>)", showgrid=False, row=1)
     fig.update_yaxes(
         title_text="Counts per meV", type="log", dtick=1, exponentformat="power", row=2
     )
-    fig.update_layout(title={"text": title, "font": {"size": 15}}, meta=meta, autosize=True, height=620,
-                      template="none", margin={"l": 70, "r": 20, "t": 50, "b": 55},
-                      paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")  # fmt: skip
+    fig.update_layout(
+        title={"text": title, "font": {"size": 15}},
+        meta=meta,
+        autosize=True,
+        height=620,
+        template="none",
+        margin={"l": 70, "r": 20, "t": 50, "b": 55},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
     return fig
 
 
@@ -134,9 +171,16 @@ def reduce(data_file, output):
     np.savetxt(result, table, fmt="%.6g", header="energy_transfer_meV counts counts_error")
     files = {"input_files": [str(data_file)], "output_files": [str(result)]}
     record.write_text(json.dumps(files, indent=2))
-    meta = {"run_number": run, "total_counts": total, "incident_energy_meV": round(incident, 3),
-            "elastic_line_meV": round(elastic, 3), "detectors": len(counts)}  # fmt: skip
-    fig = figure(f"LRMECS {run}: {title}", meta, edges, q_edges, s_map, spectrum)
+    meta = {
+        "run_number": run,
+        "total_counts": total,
+        "incident_energy_meV": round(incident, 3),
+        "elastic_line_meV": round(elastic, 3),
+        "detectors": len(counts),
+    }
+    fig = figure(
+        f"LRMECS {run}: {title}", meta, edges=edges, q_edges=q_edges, s_map=s_map, spectrum=spectrum
+    )
     options = {"output_type": "div", "include_plotlyjs": False, "config": {"responsive": True}}
     publish_plot("LRMECS", run, files={"file": plotly.offline.plot(fig, **options)})
 
