@@ -7,8 +7,10 @@ from django.http import HttpRequest
 
 from livedata.models import Stream
 
-# Generic for the type checker only.
-_Admin = admin.ModelAdmin[Stream] if TYPE_CHECKING else admin.ModelAdmin
+if TYPE_CHECKING:  # generic for the type checker only
+    _Admin = admin.ModelAdmin[Stream]
+else:
+    _Admin = admin.ModelAdmin
 
 
 @admin.register(Stream)

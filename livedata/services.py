@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.utils import timezone
@@ -97,12 +98,18 @@ def _append(
             "size": len(content),
             "content": content,
         }
-        cursor.execute(STREAMS["add_message"], message)
+        _insert(message)
         limits = {"most_messages": kept.messages, "most_bytes": kept.bytes}
         cursor.execute(STREAMS["prune"], {"stream_id": stream_id, **limits})
         key = f"stream {identity['instrument']}/{run_number}"
         cursor.execute(STREAMS["notify"], {"key": key})
     return Appended(run_number, index)
+
+
+def _insert(message: Mapping[str, Any]) -> None:
+    """Add the row with its bytes as they are; Django's cursors write them out in hexadecimal."""
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(STREAMS["add_message"].encode(), message)
 
 
 def remove_expired_streams() -> int:

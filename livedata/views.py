@@ -61,7 +61,7 @@ def _for_publishers(view: View) -> View:
     @from_anywhere
     @wraps(view)
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if int(request.META.get("CONTENT_LENGTH") or 0) > _largest_request():
+        if _announced_bytes(request) > settings.LIVEDATA_LARGEST_UPLOAD + FORM_BYTES:
             return _too_large()
         try:
             with_session = access.publisher(request)
@@ -78,8 +78,9 @@ def _for_publishers(view: View) -> View:
     return checked
 
 
-def _largest_request() -> int:
-    return settings.LIVEDATA_LARGEST_UPLOAD + FORM_BYTES
+def _announced_bytes(request: HttpRequest) -> int:
+    length = request.META.get("CONTENT_LENGTH") or ""
+    return int(length) if length.isdecimal() else 0
 
 
 def _too_large() -> HttpResponse:

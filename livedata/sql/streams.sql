@@ -7,11 +7,21 @@ ON CONFLICT (instrument, run_number, name) DO UPDATE SET last_index = stream.las
 RETURNING id, run_number, last_index
 
 -- name: next_of_user
--- The same for a user's data, whose run number is the id of its row.
+-- The same for a user's data, whose run number is the id of its row: the next id that is not
+-- already a run of an instrument with the user's name.
 INSERT INTO livedata_stream AS stream
     (id, instrument, run_number, name, data_id, last_index, expires_at)
 SELECT new.id, %(instrument)s, new.id, %(name)s, %(data_id)s, 1, %(expires_at)s
-FROM nextval(pg_get_serial_sequence('livedata_stream', 'id')) AS new (id)
+FROM (
+    SELECT nextval(pg_get_serial_sequence('livedata_stream', 'id')) AS id
+    FROM generate_series(1, 100)
+) AS new
+WHERE NOT EXISTS (
+    SELECT FROM livedata_stream AS other
+    WHERE other.instrument = %(instrument)s AND other.run_number = new.id
+        AND other.name = %(name)s
+)
+LIMIT 1
 ON CONFLICT (instrument, data_id, name) WHERE data_id IS NOT NULL
 DO UPDATE SET last_index = stream.last_index + 1
 RETURNING id, run_number, last_index
@@ -19,7 +29,7 @@ RETURNING id, run_number, last_index
 -- name: add_message
 -- One published thing.
 INSERT INTO livedata_message (stream_id, index, metadata, size, content)
-VALUES (%(stream_id)s, %(index)s, %(metadata)s::jsonb, %(size)s, %(content)s)
+VALUES (%(stream_id)s, %(index)s, %(metadata)s::jsonb, %(size)s, %(content)b)
 
 -- name: prune
 -- Keeps the newest message and, of those before it, as many as fit into both limits.

@@ -15,6 +15,8 @@ def plot_store(settings: Settings) -> None:
     settings.LIVEDATA_PLOT_SECRET = SECRET
     settings.LIVEDATA_PLOT_LIFETIME = timedelta(days=1095)
     settings.LIVEDATA_LARGEST_UPLOAD = 1_000_000
+    # Slow on purpose in production; here a login happens in every test.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     cache.clear()
 
 

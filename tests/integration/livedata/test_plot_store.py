@@ -7,7 +7,6 @@ import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -125,7 +124,7 @@ class TestKeys:
     def status(self, query: str = "", **headers: str) -> int:
         client = Client()
         upload(client)
-        response: HttpResponse = client.get(self.ADDRESS + query, headers=headers)
+        response = client.get(self.ADDRESS + query, headers=headers)
         assert response.status_code == 200 or response.content == b""
         return response.status_code
 
@@ -304,7 +303,7 @@ class TestUserDataAndLists:
             "created_on": "Nov. 20, 2026, 5:38 a.m.",
         }
         assert client.post("/plots/arcs/list/").json() == [entry]
-        extra = {"expiration_date": None, "expired": False}
+        extra: dict[str, Any] = {"expiration_date": None, "expired": False}
         assert client.post("/plots/arcs/list/", {"extra": "False"}).json() == [entry | extra]
         Stream.objects.update(expires_at=datetime(2026, 7, 1, 16, tzinfo=UTC))
         extra = {"expiration_date": "July 1, 2026, noon", "expired": True}

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
+from psycopg.conninfo import make_conninfo
 from pytest_django.live_server_helper import LiveServer
 
 from livedata import selectors, services
@@ -54,6 +55,18 @@ def test_large_messages_push_older_ones_out_but_never_themselves() -> None:
 
 
 @pytest.mark.django_db
+def test_user_data_never_takes_the_number_of_a_run() -> None:
+    add()
+    stream = Stream.objects.get()
+    add(run_number=stream.id + 2)
+    added = services.append_user_data(user="arcs", data_id="a", metadata={}, content=b"1")
+    again = services.append_user_data(user="arcs", data_id="a", metadata={}, content=b"2")
+    assert added.run_number > stream.id + 2
+    assert again == services.Appended(added.run_number, 2)
+    assert Stream.objects.get(data_id="a").id == added.run_number
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("by_command", [True, False])
 def test_what_has_expired_goes(by_command: bool) -> None:
     for run_number in (1, 2, 3):
@@ -74,7 +87,7 @@ def test_what_has_expired_goes(by_command: bool) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_committed_change_is_told() -> None:
-    listener = psycopg.connect(**_parameters(), autocommit=True)
+    listener = psycopg.connect(_address(), autocommit=True)
     with listener:
         listener.execute("LISTEN webmon")
         add(run_number=214583)
@@ -82,9 +95,11 @@ def test_a_committed_change_is_told() -> None:
     assert told.payload == "stream arcs/214583"
 
 
-def _parameters() -> dict[str, str]:
+def _address() -> str:
     known = connection.get_connection_params()
-    return {name: known[name] for name in ("dbname", "user", "password", "host", "port")}
+    return make_conninfo(
+        **{name: known[name] for name in ("dbname", "user", "password", "host", "port")}
+    )
 
 
 @pytest.mark.django_db(transaction=True)
