@@ -48,7 +48,7 @@ def reflections(formula: str, lattice: float, d_min: float) -> tuple[Array, Arra
     sums = np.bincount(squares, weights=np.abs(amplitude) ** 2)
     present = np.flatnonzero(sums > 1e-6)
     present = present[present <= (lattice / d_min) ** 2]
-    return lattice / np.sqrt(present), sums[present]
+    return lattice / np.sqrt(present), np.asarray(sums[present], dtype=np.float64)
 
 
 def banks() -> tuple[Pixels, ...]:

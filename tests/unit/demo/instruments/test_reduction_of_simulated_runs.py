@@ -134,12 +134,18 @@ def test_a_run_without_beam_fails_with_a_sentence(tmp_path: Path, reduce: Reduce
     assert last_line.endswith("Error: EQSANS run 148206 has no neutrons (proton charge 0.0 mC)")
 
 
-def test_detailed_balance_of_the_model() -> None:
-    """S(Q, -E) / S(Q, E) = exp(-E / kT) at the same Q, without the kf/ki factor."""
-    plan = plan_run("ARCS", 214582)
+def test_cold_sample_gives_no_energy_to_neutrons() -> None:
+    """Energy gain over loss goes with exp(-E / kT): at 300 K weaker, at 5 K only background."""
     energy = np.array([19.0])
-    density = arcs.phonon_density(np.arange(0.25, 60, 0.5), 19.0, 28.5)
-    assert density.sum() * 0.5 == pytest.approx(1.0)
     polar = np.array([1.0])
-    gain, loss = arcs.scattering(plan, polar, -energy), arcs.scattering(plan, polar, energy)
-    assert gain[0, 0] < loss[0, 0]
+    warm, cold = plan_run("ARCS", 214582), plan_run("ARCS", 214584)
+    assert (warm.temperature_k, cold.temperature_k) == (300.0, 5.0)
+    warm_gain, warm_loss = (arcs.scattering(warm, polar, sign * energy) for sign in (-1, 1))
+    assert (
+        background_share(warm_gain) < 0.5 < background_share(arcs.scattering(cold, polar, -energy))
+    )
+    assert warm_gain[0, 0] < warm_loss[0, 0]
+
+
+def background_share(intensity: Table) -> float:
+    return float(2e-5 / intensity[0, 0])

@@ -2,9 +2,10 @@
 
     python reduce_PG3.py /SNS/PG3/IPTS-2767/nexus/PG3_57301.nxs.h5 <output directory>
 
-Bragg's law with λ = h t / (m L) gives d = t / (505.56 L sin θ) for t in µs, L in m, d in Å (B. T.
-M. Willis and C. J. Carlile, Experimental Neutron Scattering (2009), chapter 6). The pattern is divided
-by the incident neutrons, measured by the monitor, that the detectors could have seen at each d.
+Bragg's law with λ = h t / (m L) gives d = t / (505.56 L sin θ) for t in µs, L in m, d in Å
+(B. T. M. Willis and C. J. Carlile, Experimental Neutron Scattering (2009), chapter 6). The pattern
+is divided by the incident neutrons, measured by the monitor, that the detectors could have seen
+at each d.
 """
 
 import json
