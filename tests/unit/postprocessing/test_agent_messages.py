@@ -1,0 +1,90 @@
+"""Bodies, identities and reports of jobs, without files."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from postprocessing import presence, reports
+from postprocessing.agent import KINDS, kinds_for, subscriptions
+from postprocessing.config import parse
+from postprocessing.reports import Ending
+from postprocessing.request import UnreadableBodyError, job_key, read
+
+
+def test_a_body_keeps_its_order_and_blanks() -> None:
+    content = read(b'{"z": "a  b", "a": 1}')
+    assert list(content.items()) == [("z", "a  b"), ("a", 1)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"/SNS/path",
+        b"[]",
+        b"null",
+        b"\xff",
+        b'{"a": NaN}',
+        b'{"a": 1e999}',
+        b'{"a": "\\udc00"}',
+    ],
+)
+def test_what_is_no_message_is_refused(body: bytes) -> None:
+    with pytest.raises(UnreadableBodyError):
+        read(body)
+
+
+def test_job_and_attempt_are_a_jobs_identity_wherever_it_comes_from() -> None:
+    job = {"job_id": 1, "attempt": 1}
+    first = job_key("/queue/REDUCTION.DATA_READY", "m1", b"x", job)
+    assert first == job_key("REDUCTION.DATA_READY", "m2", b"y", job)
+    assert first != job_key("REDUCTION.DATA_READY", "m1", b"x", {"job_id": 1, "attempt": 2})
+    assert first != job_key("CATALOG.ONCAT.DATA_READY", "m1", b"x", job)
+
+
+def test_without_them_a_redelivery_is_known_by_its_message_id() -> None:
+    assert job_key("Q", "m1", b"x", {}) == job_key("Q", "m1", b"x", {})
+    assert job_key("Q", "m1", b"x", {}) != job_key("Q", "m2", b"x", {})
+
+
+def test_a_final_report_is_the_received_dictionary_and_more() -> None:
+    received = {"run_number": "1", "information": "old", "job_id": 4}
+    ending = Ending("REDUCTION.ERROR", error="REDUCTION: a\0b", detail="x" * 70_000, exit_code=3)
+    report = reports.ended(received, "node7", ending, datetime.now(UTC))
+    assert list(report)[:4] == ["run_number", "information", "job_id", "error"]
+    assert report["information"] == "node7"
+    assert report["error"] == "REDUCTION: a\ufffdb"
+    assert "[… 6000 characters left out …]" in report["error_detail"]
+    assert (report["exit_code"], report["agent"]) == (3, "node7")
+
+
+def test_ping_without_a_place_for_the_answer() -> None:
+    assert presence.answer(b"{}", "a") is None
+    with pytest.raises(ValueError, match="JSON"):
+        presence.answer(b"[]", "a")
+
+
+def test_slots_are_shared_by_the_queues_that_run_scripts() -> None:
+    config = parse(
+        {
+            "amq_user": "u",
+            "amq_pwd": "p",
+            "brokers": [["a", 1]],
+            "processors": [kind.processor for kind in KINDS],
+        }
+    )
+    wanted = subscriptions(kinds_for(config.processors), config)
+    assert {each.destination: each.prefetch for each in wanted} == {
+        "/queue/CATALOG.ONCAT.DATA_READY": 5,
+        "/queue/REDUCTION_CATALOG.DATA_READY": 5,
+        "/queue/REDUCTION.DATA_READY": 3,
+        "/queue/REDUCTION.HIMEM.DATA_READY": 2,
+        "/topic/SNS.COMMON.STATUS.PING": 10,
+    }
+
+
+def test_what_is_not_ours_is_skipped_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    names = ["calvera_processor.CalveraProcessor", "nonsense", KINDS[0].processor]
+    assert kinds_for(names) == [KINDS[0]]
+    assert "not supported yet" in caplog.text
+    assert "nonsense in `processors` is not known" in caplog.text
