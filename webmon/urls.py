@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from webmon.accounts import views as accounts
 from webmon.push import views as push
 from webmon.system import views as system
 from webmon.ui import views as ui
@@ -14,6 +15,7 @@ urlpatterns = [
     path("plots/", include("livedata.urls")),
     path("events/", push.events, name="events"),
     path("ht/", system.health, name="health"),
+    path("database/login/", accounts.database_log_in),
     path("database/", admin.site.urls),
     path("favicon.ico", ui.favicon),
     path("robots.txt", ui.robots),

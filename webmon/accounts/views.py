@@ -1,9 +1,13 @@
 """Log in and log out."""
 
+from urllib.parse import urlencode
+
 from django.contrib.auth import authenticate, login, logout
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -48,6 +52,19 @@ def log_out(request: HttpRequest) -> HttpResponse:
         logout(request)
         return redirect("log in")
     return render(request, "accounts/log_out.html")
+
+
+@login_not_required
+@require_http_methods(["GET"])
+def database_log_in(request: HttpRequest) -> HttpResponse:
+    """The database pages have no door of their own: theirs would not slow down guessing.
+
+    Raises:
+        PermissionDenied: to whoever is logged in and was sent here, which is not staff.
+    """
+    if request.user.is_authenticated:
+        raise PermissionDenied
+    return redirect(f"{reverse('log in')}?{urlencode({'next': request.GET.get('next', '/')})}")
 
 
 def _safe_target(request: HttpRequest) -> str:
