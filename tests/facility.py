@@ -5,6 +5,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -84,16 +85,15 @@ class Facility:
 
     def await_true(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Ask again at every change that the database announces, and each second."""
-        with (
-            psycopg.connect(self.endpoints.database, autocommit=True) as connection,
-        ):
+        deadline = time.monotonic() + seconds
+        with psycopg.connect(self.endpoints.database, autocommit=True) as connection:
             connection.execute("LISTEN webmon")
-            for _ in range(int(seconds)):
-                if condition():
-                    return True
+            while not condition():
+                if time.monotonic() > deadline:
+                    return False
                 for _ in connection.notifies(timeout=1, stop_after=1):
                     pass
-        return condition()
+        return True
 
     def processes_naming(self, text: str) -> list[str]:
         """Command lines of processes that mention `text`: what a job may have left behind."""
