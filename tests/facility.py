@@ -78,7 +78,7 @@ class Facility:
 
     def query(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.endpoints.database, autocommit=True) as connection:
-            return connection.execute(statement, parameters).fetchall()  # type: ignore[arg-type]
+            return connection.execute(statement, parameters).fetchall()
 
     def session(self, name: str = "user") -> requests.Session:
         return log_in(self.endpoints.web, name, self.endpoints.passwords[name])

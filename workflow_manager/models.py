@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from workflow_manager.domain.steps import Phase, Step
 
 _PHASES = [(phase.value, phase.word) for phase in Phase]
-_STEPS = [(step.value, step.title) for step in Step]
+_STEPS = [(step.value, step.label) for step in Step]
 
 
 def _phase() -> "models.PositiveSmallIntegerField[int, int]":

@@ -169,7 +169,7 @@ def _failed_catalogue(run: RunFacts) -> str:
         for step, facts in run.steps.items()
         if step is not Step.REDUCTION and facts.phase is Phase.FAILED
     ]
-    return " ".join(f"{facts.step.title} failed{_reason(facts)}" for facts in failed)
+    return " ".join(f"{facts.step.label} failed{_reason(facts)}" for facts in failed)
 
 
 def _reason(facts: StepFacts) -> str:

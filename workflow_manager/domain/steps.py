@@ -9,11 +9,11 @@ class Step(enum.StrEnum):
     REDUCTION_CATALOGUING = "reduction_cataloguing"
 
     @property
-    def title(self) -> str:
-        return _TITLES[self]
+    def label(self) -> str:
+        return _LABELS[self]
 
 
-_TITLES = {
+_LABELS = {
     Step.CATALOGUING: "Cataloguing",
     Step.REDUCTION: "Reduction",
     Step.REDUCTION_CATALOGUING: "Reduction cataloguing",
