@@ -5,7 +5,8 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 
 SHORTEST_SECRET = 32
 
@@ -54,7 +55,7 @@ def plots_have_a_secret(app_configs: Sequence[AppConfig] | None, **_: Any) -> li
     if settings.LIVEDATA_PLOT_SECRET:
         return []
     return [
-        Warning(
+        checks.Warning(
             "LIVE_PLOT_SECRET_KEY is not set: plots open only for people who are logged in.",
             hint="Set it to the secret of the systems that read plots by key.",
             id="webmon.W001",

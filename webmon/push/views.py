@@ -14,6 +14,7 @@ from webmon.push.hub import Hub, Subscription, database_notices
 
 MOST_KEYS = 64
 HEARTBEAT = 15.0
+LONGEST_STREAM = 900.0
 SHORTEST_INTERVAL = 0.25
 RETRY_MILLISECONDS = 2000
 _KEY = re.compile(r"(instrument|run|stream) [\w/.*-]{1,100}|rejected")
@@ -51,8 +52,13 @@ async def _stream(keys: list[str]) -> AsyncIterator[bytes]:
 
 
 async def _told(subscription: Subscription) -> AsyncIterator[bytes]:
-    """Each key at most four times a second, a comment when there is nothing to say."""
-    while not subscription.is_closed:
+    """Each key at most four times a second, a comment when there is nothing to say.
+
+    The stream ends after a while and the browser opens another: so whoever has lost the right to
+    listen is found out.
+    """
+    end = time.monotonic() + LONGEST_STREAM
+    while not subscription.is_closed and time.monotonic() < end:
         started = time.monotonic()
         changed = await subscription.news(HEARTBEAT)
         yield b"".join(_event(key) for key in changed) or b": still here\n\n"

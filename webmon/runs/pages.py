@@ -309,9 +309,7 @@ def _tile(
         facility=each.instrument.facility,
         run=_row(each.newest, jobs) if each.newest else None,
         last_reduction=_row(each.newest_reduced, jobs) if each.newest_reduced else None,
-        expected_every=expected_interval(
-            sum(bar.runs for bar in bars), dt.timedelta(hours=HOURS)
-        ),
+        expected_every=expected_interval(sum(bar.runs for bar in bars), dt.timedelta(hours=HOURS)),
         runs_today=sum(hour.runs for hour in today),
         failed_today=sum(hour.failed for hour in today),
         bars=bars,
@@ -324,7 +322,9 @@ def _bars(hours: Sequence[HourOfRuns], now: dt.datetime, zone: dt.tzinfo) -> tup
     present = _hour(now, zone)
     moments = (present - dt.timedelta(hours=ago) for ago in reversed(range(HOURS)))
     return tuple(
-        Bar(moment, found.runs, found.failed) if (found := counted.get(moment)) else Bar(moment, 0, 0)
+        Bar(moment, found.runs, found.failed)
+        if (found := counted.get(moment))
+        else Bar(moment, 0, 0)
         for moment in moments
     )
 

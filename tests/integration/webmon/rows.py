@@ -52,9 +52,7 @@ def add_run(
     created = timezone.now() - dt.timedelta(seconds=ago)
     name = instrument.lower()
     run = Run.objects.create(
-        instrument=Instrument.objects.get_or_create(
-            name=name, defaults={"facility": facility}
-        )[0],
+        instrument=Instrument.objects.get_or_create(name=name, defaults={"facility": facility})[0],
         number=number,
         proposal=Proposal.objects.get_or_create(name=proposal)[0],
         data_file=f"/SNS/{name.upper()}/{proposal}/nexus/{name.upper()}_{number}.nxs.h5",
@@ -65,7 +63,7 @@ def add_run(
     add_event(run, names.POSTPROCESS_DATA_READY if has_data else names.SMS, at=created)
     for step, phase in zip(Step, phases, strict=True):
         if phase is not Phase.WAITING:
-            _add_job(run, step, phase, created, took, error, agent)
+            _add_job(run, step, phase, created, took=took, error=error, agent=agent)
     return run
 
 
@@ -131,7 +129,7 @@ def add_plot(run: Run, *, peak: float = 1.0) -> int:
 
 
 def _add_job(
-    run: Run, step: Step, phase: Phase, at: dt.datetime, took: float, error: str, agent: str
+    run: Run, step: Step, phase: Phase, at: dt.datetime, *, took: float, error: str, agent: str
 ) -> None:
     started = at + dt.timedelta(seconds=0.4) if phase >= Phase.STARTED else None
     ended = started + dt.timedelta(seconds=took) if started and phase.is_final else None

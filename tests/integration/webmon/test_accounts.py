@@ -21,7 +21,9 @@ def log_in(client: Client, password: str, **more: str) -> tuple[int, str, str]:
 def test_the_right_password_opens_the_page_that_was_wanted(tmp_path: Path) -> None:
     rows.account("user", tmp_path)
     client = Client()
-    assert client.get("/report/?state=failed")["Location"].endswith("next=/report/%3Fstate%3Dfailed")
+    assert client.get("/report/?state=failed")["Location"].endswith(
+        "next=/report/%3Fstate%3Dfailed"
+    )
     status, location, _ = log_in(client, rows.PASSWORD, next="/report/?state=failed")
     assert (status, location) == (302, "/report/?state=failed")
     assert client.get("/report/").status_code == 200

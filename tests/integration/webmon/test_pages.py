@@ -189,9 +189,7 @@ def test_search_offers_the_runs_of_one_number(user: Client) -> None:
 
 
 def test_texts_of_strangers_stay_texts(admin: Client) -> None:
-    run = rows.add_run(
-        "arcs", 9, phases=(D, F, W), error=HOSTILE, agent=HOSTILE, proposal=HOSTILE
-    )
+    run = rows.add_run("arcs", 9, phases=(D, F, W), error=HOSTILE, agent=HOSTILE, proposal=HOSTILE)
     rows.add_event(run, HOSTILE, information=HOSTILE, error=HOSTILE)
     message = rows.reject(HOSTILE.encode(), HOSTILE)
     Instrument.objects.create(name="x<b>y", facility=HOSTILE)
@@ -251,7 +249,9 @@ def test_pages_have_no_inline_script_or_style(admin: Client) -> None:
         text = page(admin, address)
         assert " style=" not in text and "<style" not in text and " onclick" not in text
         assert all(" src=" in tag for tag in text.split("<script")[1:])
-        assert "//" not in text.replace("http://www.w3.org/", "").split("<body")[0].split("<head")[1]
+        assert (
+            "//" not in text.replace("http://www.w3.org/", "").split("<body")[0].split("<head")[1]
+        )
 
 
 def test_rejected_messages_show_their_bytes(admin: Client) -> None:

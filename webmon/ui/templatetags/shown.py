@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from webmon.ui import durations
 
 register = template.Library()
+NOTHING = "\N{EN DASH}"
 
 
 @register.simple_tag
@@ -36,7 +37,7 @@ def age(at: dt.datetime | None, every: dt.timedelta | None = None) -> SafeString
 def moment(at: dt.datetime | None) -> SafeString | str:
     """An absolute time in the facility's zone."""
     if at is None:
-        return "–"
+        return NOTHING
     utc = at.astimezone(dt.UTC).isoformat()
     return format_html('<time datetime="{}" title="{}">{}</time>', utc, utc, absolute(at))
 
@@ -54,7 +55,7 @@ def freshness(past: dt.timedelta, every: dt.timedelta | None) -> str:
 
 @register.filter
 def duration(value: dt.timedelta | None) -> str:
-    return "–" if value is None else durations.words(value)
+    return NOTHING if value is None else durations.words(value)
 
 
 @register.filter

@@ -55,6 +55,7 @@ async function draw() {
     ...config, responsive: true, displaylogo: false, plotlyServerURL: "",
   });
   describe(data, layout ?? {});
+  plot.dataset.shown = shown.index;
 }
 
 function text(title) {

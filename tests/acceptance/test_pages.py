@@ -1,0 +1,248 @@
+"""The facility's home and a run page in a real browser, while things happen."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import log_in_page
+from tests.facility import Facility
+from tests.unit.webmon.test_durations import SPOKEN
+
+DATA_READY = "/queue/POSTPROCESS.DATA_READY"
+_numbers = itertools.count(700)
+
+
+def message(instrument: str, number: int, **more: str) -> dict[str, str]:
+    file = f"/SNS/{instrument}/IPTS-42/nexus/{instrument}_{number}.nxs.h5"
+    return {
+        "facility": "SNS",
+        "instrument": instrument,
+        "ipts": "IPTS-42",
+        "run_number": str(number),
+        "data_file": file,
+        **more,
+    }
+
+
+def report(instrument: str, number: int, **more: str) -> dict[str, str]:
+    return message(instrument, number, information="node7", **more)
+
+
+class Watched:
+    """Everything that a page should not do."""
+
+    def __init__(self, page: Page, web: str) -> None:
+        self.complaints: list[str] = []
+        page.on("console", self._note_console)
+        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on("request", lambda request: self._note_request(request.url, web))
+
+    def _note_console(self, said: Any) -> None:
+        if said.type in {"error", "warning"}:
+            self.complaints.append(f"{said.type}: {said.text}")
+
+    def _note_request(self, url: str, web: str) -> None:
+        if not url.startswith((web, "data:", "blob:")):
+            self.complaints.append(f"request to {url}")
+
+
+@pytest.fixture
+def watched(page: Page, facility: Facility) -> Iterator[Watched]:
+    """Violations of the content security policy arrive on the console too."""
+    watched = Watched(page, facility.endpoints.web)
+    yield watched
+    assert watched.complaints == []
+
+
+@pytest.fixture
+def run(facility: Facility) -> int:
+    """A run whose reduction is under way on an agent that only this test plays."""
+    number = next(_numbers)
+    facility.send("/queue/REDUCTION.STARTED", report("SEQ", number))
+    assert facility.await_true(lambda: bool(_rows(facility, "seq", number)), 20)
+    return number
+
+
+def _rows(facility: Facility, instrument: str, number: int) -> list[tuple[Any, ...]]:
+    return facility.query(
+        "SELECT r.id FROM workflow_run r JOIN workflow_instrument i ON i.id = r.instrument_id"
+        " WHERE i.name = %s AND r.number = %s",
+        instrument,
+        number,
+    )
+
+
+def mark(page: Page) -> None:
+    """A mark that a reload would remove."""
+    page.evaluate("window.wasNotReloaded = true")
+
+
+def is_marked(page: Page) -> bool:
+    return bool(page.evaluate("window.wasNotReloaded === true"))
+
+
+def await_stream(page: Page) -> None:
+    page.wait_for_selector("html[data-connected]")
+
+
+def test_home_changes_by_itself(
+    page: Page, facility: Facility, run: int, watched: Watched, screenshots: Path
+) -> None:
+    page.goto(f"{facility.endpoints.web}/dasmon/")
+    await_stream(page)
+    mark(page)
+    number = next(_numbers)
+    facility.send("/queue/REDUCTION.STARTED", report("TOPAZ", number))
+    expect(page.locator("#tile-topaz .tile-run .number")).to_have_text(str(number))
+    expect(page.locator("#tile-topaz .state")).to_have_text("running")
+    # The list does not jump: the new run waits until it is asked for.
+    link = page.get_by_role("link", name=f"TOPAZ {number}")
+    more = page.locator("#more")
+    expect(more).to_contain_text("new run")
+    expect(link).to_have_count(0)
+    more.click()
+    expect(link).to_be_visible()
+    facility.send("/queue/REDUCTION.ERROR", report("TOPAZ", number, error="no vanadium"))
+    expect(page.locator("#tile-topaz .state")).to_have_text("failed")
+    expect(page.locator("tr", has=link).locator(".state")).to_have_text("failed")
+    assert is_marked(page)
+    page.screenshot(path=screenshots / "home.png")
+
+
+def test_a_run_page_follows_its_run(
+    page: Page, facility: Facility, run: int, watched: Watched, screenshots: Path
+) -> None:
+    page.goto(f"{facility.endpoints.web}/report/seq/{run}/")
+    await_stream(page)
+    expect(page.locator("#verdict")).to_contain_text("Reducing")
+    page.locator("details summary").first.click()
+    mark(page)
+    error = "REDUCTION: <b>vanadium</b> is missing\nTraceback, second line"
+    facility.send("/queue/REDUCTION.ERROR", report("SEQ", run, error=error))
+    expect(page.locator("#verdict")).to_contain_text("Reduction failed")
+    expect(page.locator("#verdict")).to_contain_text("<b>vanadium</b> is missing")
+    expect(page.locator(".error pre")).to_contain_text("Traceback, second line")
+    expect(page.locator("#events tr").first).to_contain_text("Reduction failed")
+    expect(page.locator("details[open]")).to_have_count(1)
+    assert is_marked(page)
+    page.screenshot(path=screenshots / "run-failed.png")
+
+
+PLOT = """{"data": [{"type": "scatter", "name": "I(Q)", "x": [1, 2, 3], "y": [%d, 5, 2]}],
+ "layout": {"title": {"text": "I"}, "xaxis": {"title": {"text": "Q"}}}}"""
+
+
+FIRST_VALUES = {1: 3, 2: 4}
+
+
+def publish(facility: Facility, run: int, first: int) -> None:
+    answer = facility.session("uploads").post(
+        f"{facility.endpoints.web}/plots/SEQ/{run}/upload_plot_data/",
+        data={
+            "username": "uploads",
+            "password": facility.endpoints.passwords["uploads"],
+        },
+        files={"file": (f"{run}.json", (PLOT % first).encode())},
+        timeout=20,
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def shows(page: Page, *, version: int) -> None:
+    """Wait for a version of the plot; the first value of its curve tells it from the others."""
+    expect(page.locator("#plot")).to_have_attribute("data-shown", str(version))
+    first = page.evaluate("document.getElementById('plot').data[0].y[0]")
+    assert first == FIRST_VALUES[version]
+
+
+def test_a_plot_appears_and_keeps_its_zoom(
+    page: Page, facility: Facility, run: int, watched: Watched, screenshots: Path
+) -> None:
+    page.goto(f"{facility.endpoints.web}/report/seq/{run}/")
+    await_stream(page)
+    expect(page.locator("#plot-none")).to_be_visible()
+    mark(page)
+    publish(facility, run, 3)
+    shows(page, version=1)
+    expect(page.locator("#plot .main-svg").first).to_be_visible()
+    assert page.locator("#plot .main-svg").first.bounding_box()["width"] > 600  # type: ignore[index]
+    expect(page.locator("#plot")).to_have_attribute("role", "img")
+    expect(page.locator("#plot-summary")).to_contain_text("1 trace: I(Q)")
+    page.evaluate("Plotly.relayout('plot', {'xaxis.range': [1.5, 2.5]})")
+    publish(facility, run, 4)
+    shows(page, version=2)
+    assert page.evaluate("document.getElementById('plot').layout.xaxis.range") == [1.5, 2.5]
+    expect(page.locator("#version")).to_contain_text("version 2 of 2")
+    page.locator("#version-older").click()
+    shows(page, version=1)
+    assert is_marked(page)
+    page.screenshot(path=screenshots / "run-plot.png")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_fit_a_phone_in_both_themes(
+    theme: Any, browser: Browser, facility: Facility, run: int, screenshots: Path
+) -> None:
+    publish(facility, run, 3)
+    context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=theme)
+    page = context.new_page()
+    passwords = facility.endpoints.passwords
+    log_in_page(page, facility.endpoints.web, "admin", passwords["admin"])
+    addresses = ("/dasmon/", "/report/seq/", f"/report/seq/{run}/", "/system/rejected/")
+    for place, address in enumerate(addresses):
+        page.goto(facility.endpoints.web + address)
+        await_stream(page)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, address
+        page.screenshot(path=screenshots / f"phone-{theme}-{place}.png")
+    brightness = page.evaluate(
+        "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).reduce((a, b) => a + +b, 0)"
+    )
+    assert (brightness < 3 * 60) == (theme == "dark")
+    context.close()
+
+
+def test_the_theme_can_be_chosen(page: Page, facility: Facility, watched: Watched) -> None:
+    page.goto(f"{facility.endpoints.web}/dasmon/")
+    button = page.locator("#theme")
+    button.click()
+    button.click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    button.click()
+    assert page.locator("html").get_attribute("data-theme") is None
+
+
+def test_slash_leads_to_the_search(
+    page: Page, facility: Facility, run: int, watched: Watched
+) -> None:
+    page.goto(f"{facility.endpoints.web}/dasmon/")
+    page.keyboard.press("/")
+    page.keyboard.type(f"seq {run}")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/report/seq/{run}/")
+
+
+def test_the_browser_says_ages_as_the_server_does(
+    page: Page, facility: Facility, watched: Watched
+) -> None:
+    page.goto(f"{facility.endpoints.web}/dasmon/")
+    source = page.evaluate(
+        "import('/static/ui/ages.js').then((ages) => %s.map(ages.ageWords))"
+        % [seconds for seconds, _, _ in SPOKEN]
+    )
+    assert source == [age for _, _, age in SPOKEN]
+
+
+def test_a_frozen_page_says_so(page: Page, facility: Facility) -> None:
+    page.goto(f"{facility.endpoints.web}/dasmon/")
+    await_stream(page)
+    page.context.set_offline(True)
+    facility.kill("web")
+    expect(page.locator("#connection")).to_contain_text("data as of", timeout=20_000)
+    page.context.set_offline(False)
+    expect(page.locator("#connection")).to_be_hidden(timeout=30_000)
