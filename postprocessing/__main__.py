@@ -23,15 +23,19 @@ def main() -> int:
         config = load(parser.parse_args().config)
         logs.start("agent", config.log_level)
         journal = Journal(config.journal_directory, config.journal_days)
-        journal.open()
+        _open(journal)
         _run(config, journal)
     except (ConfigurationError, JournalInUseError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    except PermissionError as error:
-        sys.stderr.write(f"The journal cannot be used: {error}\n")
-        return 2
     return 0
+
+
+def _open(journal: Journal) -> None:
+    try:
+        journal.open()
+    except OSError as error:
+        raise ConfigurationError([f"journal_directory cannot be used: {error}"]) from error
 
 
 def _run(config: Config, journal: Journal) -> None:

@@ -16,14 +16,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from postprocessing import presence, reports, request
 from postprocessing.config import Config
-from postprocessing.execution.program import Executor, StoppedError, end_marked
+from postprocessing.execution.program import Executor, StoppedError, Supervisors, end_marked
 from postprocessing.gateways.oncat import Catalogue
 from postprocessing.jobs.cataloguing import CATALOGUING
 from postprocessing.jobs.kind import Kind, Workplace
@@ -48,6 +48,7 @@ NOT_YET = (
 )
 LOW_PRIORITY = 10  # added to the niceness
 MOST_STARTS = 3  # of one job that each time took the agent with it
+MOST_SPARES = 4  # supervisors that wait for a script, each of some 10 MB
 _PRUNE_PERIOD = 3600.0  # seconds
 _FLUSH_TIME = 3.0  # seconds for the last reports when the agent stops
 _KILL_TIME = 15.0  # seconds for the last processes when the agent stops
@@ -88,7 +89,7 @@ class Held:
     delivery: Delivery
     instrument: str
     runs_scripts: bool
-    executor: Executor = field(default_factory=Executor)
+    executor: Executor
     thread: threading.Thread | None = None
 
     @property
@@ -111,6 +112,7 @@ class Agent:
         self._catalogue = catalogue
         self._kinds = {kind.queue: kind for kind in kinds_for(config.processors)}
         self._reporter = Reporter(publisher, journal, self._on_settled)
+        self._supervisors = Supervisors(self._spares())
         self._inbox: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._held: dict[str, Held] = {}
@@ -121,11 +123,16 @@ class Agent:
         self._publisher_config = publisher_config
         self._clear_up()
         self._reporter.start()
+        self._supervisors.refill()
         wanted = subscriptions(list(self._kinds.values()), self._config)
         self._subscriber.start(wanted, self._inbox.put)
         log.info("taking jobs from %s", ", ".join(self._kinds))
         self._serve()
         self._end()
+
+    def _spares(self) -> int:
+        runs_scripts = any(kind.runs_scripts for kind in self._kinds.values())
+        return min(self._config.max_procs, MOST_SPARES) if runs_scripts else 0
 
     def stop(self, *_: Any) -> None:
         """Ask `run` to end; safe in a signal handler."""
@@ -206,7 +213,7 @@ class Agent:
                 log.info("job %s came again after its final report was confirmed", key)
                 delivery.ack()
                 return
-            held = Held(delivery, str(content.get("instrument")).upper(), kind.runs_scripts)
+            held = self._new(delivery, kind, content)
             record = self._journal.record(key)
             if record is None or not record.is_ended:
                 niceness = self._niceness(held)
@@ -215,6 +222,10 @@ class Agent:
             self._held[key] = held
         if held.thread is not None:
             held.thread.start()
+
+    def _new(self, delivery: Delivery, kind: Kind, content: Mapping[str, Any]) -> Held:
+        instrument = str(content.get("instrument")).upper()
+        return Held(delivery, instrument, kind.runs_scripts, Executor(self._supervisors))
 
     def _boundary(self, work: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
@@ -311,6 +322,7 @@ class Agent:
         for held in self._jobs():
             held.executor.stop()
         self._join_jobs(_KILL_TIME)
+        self._supervisors.close()
         self._reporter.close(_FLUSH_TIME)
         self._subscriber.close()
 

@@ -133,9 +133,9 @@ def _environment(value: Any) -> Mapping[str, str]:
     return dict(value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Config:
-    """The keys of the file. Times carry their unit in the name."""
+    """The keys of the file. Times carry their unit in the name. No `repr`: it holds passwords."""
 
     amq_user: str = setting(_filled, REQUIRED, "the broker user of the agent")
     amq_pwd: str = setting(_text, REQUIRED, "its password; or `amq_pwd_file`, a file that holds it")

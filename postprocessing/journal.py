@@ -11,6 +11,7 @@ state before or after it. One agent uses one directory; a lock sees to that.
 
 import fcntl
 import json
+import logging
 import os
 import threading
 import time
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from workflow_manager.protocol.codec import encode
+
+log = logging.getLogger(__name__)
 
 _DAY = 86_400.0
 
@@ -186,9 +189,14 @@ class Journal:
 
     def _stored(self) -> Iterator[Record]:
         for path in sorted((self._directory / "open").glob("*.json")):
-            content = json.loads(path.read_text(encoding="utf-8"))
-            reports = tuple(Report(**each) for each in content.pop("reports"))
-            yield Record(**content, reports=reports)
+            try:
+                content = json.loads(path.read_text(encoding="utf-8"))
+                reports = tuple(Report(**each) for each in content.pop("reports"))
+                yield Record(**content, reports=reports)
+            except (ValueError, KeyError, TypeError):
+                # Someone edited it, or the disk lost it: kept, but it must not stop the agent.
+                log.exception("%s is no record of a job and is put into rejected/", path)
+                path.replace(self._directory / "rejected" / path.name)
 
 
 def _make_names_durable(directory: Path) -> None:

@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ class Configuration:
 
     publish_url_template: str = ""
     publisher_username: str = ""
-    publisher_password: str = ""
+    publisher_password: str = field(default="", repr=False)
     publisher_certificate: str = ""
     verify_ssl: bool = True
 

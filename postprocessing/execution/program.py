@@ -80,10 +80,47 @@ class Outcome:
     log_problem: str | None
 
 
+class Supervisors:
+    """Starts supervisors, and keeps a few that wait for an order: a script then starts at once.
+
+    A spare ends by itself when the agent does, because its standard input ends.
+    """
+
+    def __init__(self, spares: int = 0) -> None:
+        self._wanted = spares
+        self._lock = threading.Lock()
+        self._spares: list[subprocess.Popen[bytes]] = []
+
+    def take(self) -> subprocess.Popen[bytes]:
+        with self._lock:
+            while self._spares:
+                spare = self._spares.pop(0)
+                if spare.poll() is None:
+                    return spare
+                _close(spare)
+        return _start_supervisor()
+
+    def refill(self) -> None:
+        """Start the spares that are missing."""
+        with self._lock:
+            while len(self._spares) < self._wanted:
+                self._spares.append(_start_supervisor())
+
+    def close(self) -> None:
+        """Let the spares go."""
+        with self._lock:
+            self._wanted = 0
+            for spare in self._spares:
+                _close(spare)
+                spare.wait()
+            self._spares.clear()
+
+
 class Executor:
     """Runs the programs of one job, one after the other, and can be stopped from outside."""
 
-    def __init__(self) -> None:
+    def __init__(self, supervisors: Supervisors) -> None:
+        self._supervisors = supervisors
         self._lock = threading.Lock()
         self._is_stopped = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -113,8 +150,9 @@ class Executor:
         with self._lock:
             if self._is_stopped:
                 raise StoppedError
-            process = self._process = _start_supervisor()
+            process = self._process = self._supervisors.take()
             _give_order(process, program.order())
+        self._supervisors.refill()
         assert process.stdout is not None  # noqa: S101  (PIPE was asked for)
         line = process.stdout.readline()
         process.wait()

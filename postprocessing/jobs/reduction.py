@@ -1,5 +1,6 @@
 """Reduction: the instrument's script, as a supervised program under limits."""
 
+import logging
 import os
 import shutil
 from dataclasses import dataclass, replace
@@ -12,6 +13,8 @@ from postprocessing.jobs.verdict import verdict
 from postprocessing.reports import Ending
 from postprocessing.request import Run
 from workflow_manager.domain import destinations as names
+
+log = logging.getLogger(__name__)
 
 PREFIX = "REDUCTION: "
 SITE = Path(__file__).resolve().parents[1] / "site"
@@ -134,6 +137,8 @@ def _ending(outcome: Outcome, files: Files, workplace: Workplace) -> Ending:
     stderr = files.errors.read_text(encoding="utf-8", errors="replace")
     judged = verdict(outcome, stderr, workplace.config.exceptions, str(files.log))
     failed = judged.error is not None
+    if outcome.log_problem:
+        log.warning("output of a script was lost: %s", outcome.log_problem)
     if not failed:
         files.errors.unlink(missing_ok=True)
     elif outcome.message:

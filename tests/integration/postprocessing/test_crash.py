@@ -27,6 +27,10 @@ def _runs(facility: Facility) -> int:
     return len(path.read_text()) if path.exists() else 0
 
 
+def _wait_for_runs(facility: Facility, number: int) -> None:
+    wait_until(lambda: _runs(facility) == number)
+
+
 def _settled(agent: AgentProcess) -> int:
     return len(list((agent.journal / "settled").iterdir()))
 
@@ -143,7 +147,7 @@ def test_a_job_that_takes_the_agent_with_it_is_given_up(
     facility.script(COUNT + "import time; time.sleep(600)")
     desk.send(facility.job())
     for number in (1, 2, 3):
-        wait_until(lambda n=number: _runs(facility) == n)
+        _wait_for_runs(facility, number)
         agent.kill()
         agent.start()
     [report] = desk.wait_for("REDUCTION.ERROR")
@@ -205,3 +209,17 @@ def test_all_problems_of_a_configuration_are_told_together(tmp_path: Path) -> No
         "max_procs",
     ]
     assert "hidden" not in done.stderr
+
+
+def test_a_damaged_record_is_put_aside(
+    facility: Facility, desk: Desk, start_agent: StartAgent
+) -> None:
+    agent = start_agent()
+    wait_until(lambda: desk.named("TEST.HEARTBEAT"))
+    agent.kill()
+    (agent.journal / "open" / "x.json").write_text('{"key": ')
+    agent.start()
+    facility.script("pass")
+    desk.send(facility.job())
+    desk.wait_for("REDUCTION.COMPLETE")
+    assert (agent.journal / "rejected" / "x.json").exists()
