@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class Wishes:
 
 def plan(state: State, wishes: Wishes) -> Plan:
     """Decide ports and passwords, and make the data folder of the database."""
+    _require_free(wishes.port)
     secrets = state.prepare()
     postgres = prepare(state.path("postgres"), free_port(), secrets.database)
     broker = wishes.broker or BrokerEndpoint(
@@ -41,6 +43,18 @@ def plan(state: State, wishes: Wishes) -> Plan:
         broker=broker,
         embedded_broker=wishes.broker is None,
     )
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise StartError(
+                f"port {port} of this machine is taken ({error.strerror}): choose another with "
+                "--port N, or a free one with --port 0"
+            ) from error
 
 
 def start(supervisor: Supervisor, plan: Plan, *, simulator: bool) -> Endpoints:
