@@ -16,7 +16,7 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
-async def application(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """Django's application, and the start and stop of the process around it."""
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
@@ -25,13 +25,22 @@ async def application(scope: Mapping[str, Any], receive: Receive, send: Send) ->
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
+    watch = asyncio.create_task(_end_when_orphaned(os.getppid()))
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
             _end_streams_on(signal.SIGTERM, signal.SIGINT)
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
+            watch.cancel()
             return
+
+
+async def _end_when_orphaned(parent: int) -> None:
+    """A worker whose gunicorn was killed would hold the port, and no new one could start."""
+    while os.getppid() == parent:
+        await asyncio.sleep(1)
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _end_streams_on(*signals: signal.Signals) -> None:

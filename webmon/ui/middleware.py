@@ -53,7 +53,7 @@ def ContentSecurityPolicyMiddleware(  # noqa: N802 (named like Django's other mi
     if iscoroutinefunction(get_response):
 
         async def answer_async(request: HttpRequest) -> HttpResponseBase:
-            return _protect(await get_response(request))  # type: ignore[misc]
+            return _protect(await get_response(request))
 
         return answer_async
 

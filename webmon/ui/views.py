@@ -16,7 +16,7 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     # Without context processors: they may be what failed.
-    return render(None, "ui/server_error.html", status=500)  # type: ignore[arg-type]
+    return render(None, "ui/server_error.html", status=500)
 
 
 @login_not_required

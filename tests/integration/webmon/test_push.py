@@ -47,14 +47,16 @@ def server(transactional_db: None) -> Iterator[Server]:
 
 def _wait_for(is_true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            if is_true():
-                return
-        except requests.ConnectionError:
-            if time.monotonic() > deadline:
-                raise
+    while not _is_true_without_connection_error(is_true):
+        assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def _is_true_without_connection_error(is_true: Callable[[], bool]) -> bool:
+    try:
+        return is_true()
+    except requests.ConnectionError:
+        return False
 
 
 def session(client: Client) -> requests.Session:
@@ -149,3 +151,17 @@ def test_strangers_and_upload_accounts_hear_nothing(
     )
     assert answer.status_code == 302
     assert stream(server, client_of("uploads"), "rejected").status_code == 403
+
+
+def test_a_killed_server_leaves_nobody_on_its_port(server: Server, person: Client) -> None:
+    told(stream(server, person, "rejected").iter_lines(decode_unicode=True), 2)
+    server.process.kill()
+
+    def is_gone() -> bool:
+        try:
+            requests.get(f"{server.address}/ht/", timeout=5)
+        except requests.ConnectionError:
+            return True
+        return False
+
+    _wait_for(is_gone)

@@ -83,7 +83,7 @@ def query(context: dict[str, Any], **changes: str) -> str:
         parameters[name] = value
     for name in [name for name, value in parameters.items() if not value]:
         del parameters[name]
-    return parameters.urlencode()
+    return str(parameters.urlencode())
 
 
 @register.simple_tag
