@@ -134,7 +134,7 @@ def _keep_previous(log: Path) -> None:
 
 
 def _ending(outcome: Outcome, files: Files, workplace: Workplace) -> Ending:
-    stderr = files.errors.read_text(encoding="utf-8", errors="replace")
+    stderr = _stderr(files)
     judged = verdict(outcome, stderr, workplace.config.exceptions, str(files.log))
     failed = judged.error is not None
     if outcome.log_problem:
@@ -152,6 +152,17 @@ def _ending(outcome: Outcome, files: Files, workplace: Workplace) -> Ending:
         exit_code=outcome.exit_code,
         peak_memory=outcome.peak_memory,
     )
+
+
+def _stderr(files: Files) -> str:
+    """What the script complained about; no file is no complaint.
+
+    It is gone when an agent had judged a success, and was killed before it could say so.
+    """
+    try:
+        return files.errors.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 REDUCTION = Kind(
