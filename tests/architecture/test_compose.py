@@ -223,6 +223,12 @@ def test_every_service_is_watched_limited_and_confined(services: dict[str, Any])
         assert {"mem_limit", "cpus", "pids_limit"} <= set(service), name
 
 
+def test_the_documentation_says_what_healthy_means(services: dict[str, Any]) -> None:
+    page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| `(\w+)` \|", page.split("\n## Health\n")[1], re.MULTILINE)
+    assert set(table) == set(services) - {"migrate"}
+
+
 def test_every_image_has_a_version(services: dict[str, Any]) -> None:
     images = {name: service["image"] for name, service in services.items()}
     versions = {name: image.partition(":")[2] for name, image in images.items()}
