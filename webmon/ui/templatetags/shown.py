@@ -3,12 +3,14 @@
 import datetime as dt
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from django import template
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from webmon.ui import durations
 
@@ -63,10 +65,27 @@ def pretty_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-@register.inclusion_tag("ui/state.html")
-def state(name: str) -> dict[str, str]:
+@register.simple_tag
+def state(name: str) -> SafeString:
     """A state in word, shape and colour."""
-    return {"name": str(name)}
+    return _state(str(name))
+
+
+# A list shows these a hundred times, and there are only a few of each.
+@cache
+def _state(name: str) -> SafeString:
+    return mark_safe(render_to_string("ui/state.html", {"name": name}))  # noqa: S308 (a template)
+
+
+@register.simple_tag
+def strip(steps: Sequence[Any]) -> SafeString:
+    """How far each step is, as a row of shapes."""
+    return _strip(tuple((step.step.label, step.phase.word) for step in steps))
+
+
+@cache
+def _strip(steps: tuple[tuple[str, str], ...]) -> SafeString:
+    return mark_safe(render_to_string("ui/strip.html", {"steps": steps}))  # noqa: S308 (a template)
 
 
 @register.simple_tag
