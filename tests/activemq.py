@@ -16,7 +16,7 @@ from types import TracebackType
 
 JARS = Path("/usr/share/activemq/lib")
 CONFIGURATION = Path(__file__).parent.parent / "deploy" / "activemq"
-ROLES = ("workflow", "listener", "agent", "acquisition")
+ROLES = ("workflow", "listener", "agent", "instruments")
 START_TIME = 90.0  # seconds; a loaded machine starts Java slowly
 STOP_TIME = 30.0
 

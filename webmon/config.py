@@ -62,7 +62,11 @@ class WebConfig:
         "FACILITY_ROOT", Path, "where /SNS and /HFIR are on this machine", default=Path("/")
     )
     celery_broker: str = variable(
-        "CELERY_BROKER_URL", text, "the broker of Celery", default="redis://localhost:6379/0"
+        "CELERY_BROKER_URL",
+        text,
+        "the broker of Celery",
+        default="redis://localhost:6379/0",
+        secret=True,
     )
     celery_folder: Path = variable(
         "CELERY_FOLDER",

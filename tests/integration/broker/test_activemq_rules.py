@@ -35,8 +35,8 @@ def send(broker: ActiveMQ, user: str, destination: str) -> None:
         ("agent", "/topic/SNS.COMMON.STATUS.AUTOREDUCE.0"),
         ("agent", "/topic/SNS.ARCS.STATUS.POSTPROCESS"),
         ("listener", "/topic/SNS.COMMON.STATUS.PING"),
-        ("acquisition", "/queue/POSTPROCESS.DATA_READY"),
-        ("acquisition", "/topic/SNS.ARCS.APP.DASMON"),
+        ("instruments", "/queue/POSTPROCESS.DATA_READY"),
+        ("instruments", "/topic/SNS.ARCS.APP.DASMON"),
         ("workflow", "/queue/ANYTHING.AT.ALL"),
     ],
 )
@@ -50,7 +50,7 @@ def test_what_is_allowed(activemq: ActiveMQ, user: str, destination: str) -> Non
         ("agent", "/topic/SNS.ARCS.APP.DASMON"),
         ("agent", "/queue/ANYTHING.AT.ALL"),
         ("listener", "/queue/REDUCTION.REQUEST"),
-        ("acquisition", "/queue/REDUCTION.DATA_READY"),
+        ("instruments", "/queue/REDUCTION.DATA_READY"),
     ],
 )
 def test_what_is_refused(activemq: ActiveMQ, user: str, destination: str) -> None:
