@@ -1,4 +1,4 @@
-"""Bad input gets its clear error where a person looks; nothing else is disturbed or left running."""
+"""Bad input gets its clear error where a person looks; nothing else suffers or is left running."""
 
 import json
 from typing import Any
@@ -92,7 +92,7 @@ SCRIPTS = {
         "the vanadium file is missing",
     ),
     "FORKS": (
-        "import os, time\nif os.fork() == 0:\n    os.setsid(); time.sleep(600)\nraise SystemExit(4)",
+        "import os, time\nif os.fork() == 0:\n    os.setsid(); time.sleep(600)\nexit(4)",
         "code 4",
     ),
     "FLOODS": (
