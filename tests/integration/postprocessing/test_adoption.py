@@ -16,7 +16,7 @@ def test_a_judged_success_whose_error_file_is_gone_is_still_a_success(tmp_path: 
     (run.scripts / "reduce_ARCS.py").write_text("raise SystemExit('must not run again')")
     results = tmp_path / "results" / "key"
     results.parent.mkdir()
-    ended = {
+    ended: dict[str, object] = {
         "exit_code": 0,
         "signal": None,
         "reason": None,
