@@ -10,6 +10,7 @@ from benchmarks import pages, workflow
 from benchmarks.result import Result, table
 from demo.endpoints import BrokerEndpoint
 from tests.activemq import ActiveMQ
+from tests.artemis import Artemis
 
 
 def main() -> int:
@@ -33,9 +34,10 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--broker",
-        choices=["embedded", "activemq", "both"],
-        default="both",
-        help="activemq is Debian's package, started for the measurement",
+        choices=["embedded", "activemq", "artemis", "all"],
+        default="all",
+        help="activemq is Debian's package, artemis what python3 -m tests.artemis fetched;"
+        " both are started for the measurement",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     return parser.parse_args()
@@ -43,12 +45,13 @@ def _options() -> argparse.Namespace:
 
 def _workflow(runs: int, broker: str) -> list[Result]:
     results = []
-    if broker in ("embedded", "both"):
+    if broker in ("embedded", "all"):
         results.append(workflow.measure(runs, None, "embedded broker"))
-    if broker in ("activemq", "both"):
-        with TemporaryDirectory() as folder, ActiveMQ(Path(folder)) as activemq:
-            endpoint = BrokerEndpoint(*activemq.address, activemq.user, activemq.password)
-            results.append(workflow.measure(runs, endpoint, "ActiveMQ"))
+    for name, kind in (("activemq", ActiveMQ), ("artemis", Artemis)):
+        if broker in (name, "all"):
+            with TemporaryDirectory() as folder, kind(Path(folder)) as process:
+                endpoint = BrokerEndpoint(*process.address, process.user, process.password)
+                results.append(workflow.measure(runs, endpoint, kind.__name__))
     return results
 
 

@@ -4,25 +4,13 @@ with ActiveMQ(directory) as broker:
     broker.port, broker.user, broker.password
 """
 
-import os
-import secrets
 import shutil
-import signal
-import socket
-import subprocess
-import time
 from pathlib import Path
-from types import TracebackType
+
+from tests.broker_process import BrokerProcess, required
 
 JARS = Path("/usr/share/activemq/lib")
 CONFIGURATION = Path(__file__).parent.parent / "deploy" / "activemq"
-ROLES = ("workflow", "listener", "agent", "instruments")
-START_TIME = 90.0  # seconds; a loaded machine starts Java slowly
-STOP_TIME = 30.0
-
-
-class ActiveMQMissingError(Exception):
-    """ActiveMQ or Java is not installed; on a build server that is a failure, not a skip."""
 
 
 def missing() -> str | None:
@@ -38,110 +26,19 @@ def require() -> str | None:
     """Like `missing`, but where CI=true nothing may be left out.
 
     Raises:
-        ActiveMQMissingError: it cannot run and CI=true.
+        BrokerMissingError: it cannot run and CI=true.
     """
-    reason = missing()
-    if reason is not None and os.environ.get("CI") == "true":
-        raise ActiveMQMissingError(reason)
-    return reason
+    return required(missing())
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+class ActiveMQ(BrokerProcess):
+    """ActiveMQ Classic; `workflow` may do everything there."""
 
-
-def answers_stomp(port: int) -> bool:
-    """Tell whether something that speaks STOMP listens there."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as probe:
-            probe.sendall(b"CONNECT\naccept-version:1.2\nhost:localhost\n\n\0")
-            return probe.recv(5) in (b"CONNE", b"ERROR")
-    except OSError:
-        return False
-
-
-class ActiveMQ:
-    """One broker; the port and the journal outlive `stop` and `kill`."""
+    name = "activemq"
+    roles = ("workflow", "listener", "agent", "instruments")
 
     def __init__(self, directory: Path, user: str = "workflow") -> None:
-        self.port = free_port()
-        self.user = user
-        self.passwords = {role: secrets.token_hex(8) for role in ROLES}
-        self._directory = directory
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def password(self) -> str:
-        return self.passwords[self.user]
-
-    @property
-    def address(self) -> tuple[str, int]:
-        return ("127.0.0.1", self.port)
-
-    @property
-    def log_file(self) -> Path:
-        return self._directory / "activemq.log"
-
-    def __enter__(self) -> "ActiveMQ":
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Start and return when it answers.
-
-        Raises:
-            RuntimeError: it ended or did not answer in time; with its log.
-        """
-        self._directory.mkdir(parents=True, exist_ok=True)
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(self._command(), stdout=log, stderr=log)
-        deadline = time.monotonic() + START_TIME
-        while not answers_stomp(self.port):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise RuntimeError(f"ActiveMQ does not answer:\n{self.log_file.read_text()}")
-            time.sleep(0.1)
-
-    def stop(self) -> None:
-        """Stop cleanly; kill if that takes too long."""
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGCONT)
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_TIME)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self._process = None
-
-    def kill(self) -> None:
-        """SIGKILL: what a power cut does to the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def suspend(self) -> None:
-        """Freeze it, as a hung machine would."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is None:
-            raise RuntimeError("the broker does not run")
-        self._process.send_signal(number)
+        super().__init__(directory, user)
 
     def _command(self) -> list[str]:
         properties = {

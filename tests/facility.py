@@ -1,4 +1,4 @@
-"""A running facility for tests: the processes of the demo, on either broker, without simulator."""
+"""A running facility for tests: the processes of the demo, on a broker of choice."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ from demo import facility
 from demo.check import log_in
 from demo.endpoints import BrokerEndpoint, Endpoints
 from demo.facility import Wishes
+from demo.processes import Plan
 from demo.state import State
 from demo.supervisor import Supervisor
+from tests import activemq, artemis
 from tests.activemq import ActiveMQ
+from tests.artemis import Artemis
+from tests.broker_process import BrokerProcess
 from workflow_manager.broker.config import BrokerConfig
 from workflow_manager.broker.ports import OutgoingMessage
 from workflow_manager.broker.stomp_broker import StompPublisher
@@ -35,11 +40,11 @@ class Facility:
         self,
         endpoints: Endpoints,
         supervisor: Supervisor,
-        activemq: ActiveMQ | None,
+        broker: BrokerProcess | None,
     ) -> None:
         self.endpoints = endpoints
         self.supervisor = supervisor
-        self.activemq = activemq
+        self.broker = broker
 
     @property
     def root(self) -> Path:
@@ -105,29 +110,74 @@ class Facility:
         return found
 
 
+_REQUIREMENTS = {"activemq": activemq.require, "artemis": artemis.require}
+_JAVA_BROKERS: Mapping[str, Callable[[Path], BrokerProcess]] = {
+    "activemq": ActiveMQ,
+    "artemis": Artemis,
+}
+
+
+def require(broker: str) -> str | None:
+    """Why a facility cannot run on that broker here, or None; an error where CI=true."""
+    return _REQUIREMENTS[broker]() if broker in _REQUIREMENTS else None
+
+
+@dataclass(frozen=True, slots=True)
+class RolesPlan(Plan):
+    """A given broker where each process has the user of its own role."""
+
+    def broker_user(self, role: str) -> tuple[str, str]:
+        return role, self.secrets.broker[role]
+
+
+def with_roles(plan: Plan, broker: BrokerProcess) -> RolesPlan:
+    secrets = replace(plan.secrets, broker=broker.passwords)
+    content = {each.name: getattr(plan, each.name) for each in fields(plan)}
+    return RolesPlan(**content | {"secrets": secrets})
+
+
 @contextmanager
 def running_facility(broker: str) -> Iterator[Facility]:
-    """Start everything but the simulator; `broker` is `embedded` or `activemq`."""
+    """Start everything but the simulator; `broker` is `embedded`, `activemq` or `artemis`."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="webmon-test-")))
-        activemq = None
-        if broker == "activemq":
-            (folder / "activemq").mkdir()
-            activemq = stack.enter_context(ActiveMQ(folder / "activemq"))
-        state = State(folder / "state")
+        process = None
+        if broker != "embedded":
+            process = stack.enter_context(_JAVA_BROKERS[broker](folder / broker))
+        yield stack.enter_context(_running(folder / "state", process))
+
+
+@contextmanager
+def facility_as_deployed() -> Iterator[Facility]:
+    """Everything, each process with the rights of its role on Artemis; we are the instruments."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="webmon-test-")))
+        broker = Artemis(folder / "artemis", user="instruments", as_deployed=True)
+        stack.enter_context(broker)
+        yield stack.enter_context(_running(folder / "state", broker, is_as_deployed=True))
+
+
+@contextmanager
+def _running(
+    folder: Path, process: BrokerProcess | None, *, is_as_deployed: bool = False
+) -> Iterator[Facility]:
+    with ExitStack() as stack:
+        state = State(folder)
         supervisor = Supervisor(state.logs, facility.ROOT, threading.Event())
-        wishes = Wishes(0, simulator=False, broker=_endpoint(activemq))
+        wishes = Wishes(0, simulator=is_as_deployed, broker=_endpoint(process))
         stack.callback(supervisor.stop)
         plan = facility.plan(state, wishes)
-        endpoints = facility.start(supervisor, plan, simulator=False)
+        if is_as_deployed and process is not None:
+            plan = with_roles(plan, process)
+        endpoints = facility.start(supervisor, plan, simulator=is_as_deployed)
         watcher = threading.Thread(target=supervisor.watch, name="supervisor")
         watcher.start()
         stack.callback(watcher.join)
         stack.callback(supervisor.stop_asked.set)
-        yield Facility(endpoints, supervisor, activemq)
+        yield Facility(endpoints, supervisor, process)
 
 
-def _endpoint(activemq: ActiveMQ | None) -> BrokerEndpoint | None:
-    if activemq is None:
+def _endpoint(broker: BrokerProcess | None) -> BrokerEndpoint | None:
+    if broker is None:
         return None
-    return BrokerEndpoint(*activemq.address, activemq.user, activemq.password)
+    return BrokerEndpoint(*broker.address, broker.user, broker.password)

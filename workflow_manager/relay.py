@@ -23,12 +23,17 @@ log = logging.getLogger(__name__)
 
 _BATCH = 500
 
+# Artemis drops a message whose value it has seen, and confirms it; other brokers pass it on.
+DUPLICATE_ID = "_AMQ_DUPL_ID"
+
 
 class Relay:
     """Moves messages from the outbox to the broker, in order, each until it is confirmed.
 
     A message is deleted in the transaction that sent it. A crash between the broker's receipt and
-    the commit sends it again: agents know a job by its number and attempt.
+    the commit sends it again. Artemis refuses such a batch as a whole, drops what it has when the
+    messages then come one by one, and takes the others. Elsewhere the second copy arrives: agents
+    know a job by its number and attempt.
     """
 
     def __init__(self, publisher: Publisher) -> None:
@@ -77,8 +82,10 @@ class Relay:
                 cursor.execute(STATEMENTS["sent"], {"ids": [number]})
 
 
-def _message(destination: str, body: bytes, job_id: int | None) -> OutgoingMessage:
-    headers = {"correlation-id": f"job {job_id}"} if job_id else {}
+def _message(destination: str, body: bytes, job_id: int | None, identity: str) -> OutgoingMessage:
+    headers = {DUPLICATE_ID: identity}
+    if job_id:
+        headers["correlation-id"] = f"job {job_id}"
     return OutgoingMessage(destination, bytes(body), headers)
 
 

@@ -1,4 +1,7 @@
-"""One facility per broker for all acceptance tests, and a real browser."""
+"""One facility per broker for all acceptance tests, and a real browser.
+
+On Artemis only those run that name it: a run's whole way, and what is killed on it.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,16 +9,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests import activemq
 from tests.browser import launch, log_in_page
-from tests.facility import Facility, running_facility
+from tests.facility import Facility, require, running_facility
 
 SCREENSHOTS = Path(__file__).parents[2] / "test-results"
 
 
 @pytest.fixture(scope="session", params=["embedded", "activemq"])
 def facility(request: pytest.FixtureRequest) -> Iterator[Facility]:
-    if request.param == "activemq" and (reason := activemq.require()):
+    if reason := require(request.param):
         pytest.skip(reason)
     with running_facility(request.param) as running:
         yield running

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests import activemq
-from tests.facility import Facility, running_facility
+from tests.facility import Facility, require, running_facility
 
 RUNS = 200
 SCRIPT = """
@@ -23,13 +22,14 @@ EVENTS = {
 }
 
 
-BOTH_BROKERS = pytest.mark.parametrize("plant", ["embedded", "activemq"], indirect=True)
+def with_brokers(*names: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("plant", names, indirect=True)
 
 
 @pytest.fixture
 def plant(request: pytest.FixtureRequest) -> Iterator[Facility]:
     """A facility of our own: what is killed here must not disturb other tests."""
-    if request.param == "activemq" and (reason := activemq.require()):
+    if reason := require(request.param):
         pytest.skip(reason)
     with running_facility(request.param) as running:
         running.install("KILL", SCRIPT)
@@ -97,14 +97,14 @@ def unfinished(plant: Facility) -> str:
     return f"{len(rows)} runs are unfinished, such as {rows[:5]}; jobs: {jobs}"
 
 
-@BOTH_BROKERS
+@with_brokers("embedded", "activemq", "artemis")
 def test_the_manager_is_killed(plant: Facility) -> None:
     send_runs(plant)
     kill_while_running(plant, lambda: plant.kill("workflow_manager"), times=4)
     assert_everything_arrived(plant)
 
 
-@BOTH_BROKERS
+@with_brokers("embedded", "activemq", "artemis")
 def test_the_agent_is_killed(plant: Facility) -> None:
     send_runs(plant)
     kill_while_running(plant, lambda: plant.kill("agent"), times=4)
@@ -112,14 +112,14 @@ def test_the_agent_is_killed(plant: Facility) -> None:
 
 
 # The embedded broker keeps its queues in memory: it promises to survive a clean stop only.
-@pytest.mark.parametrize("plant", ["activemq"], indirect=True)
-def test_activemq_is_killed(plant: Facility) -> None:
+@with_brokers("activemq", "artemis")
+def test_the_broker_is_killed(plant: Facility) -> None:
     send_runs(plant)
 
     def kill_broker() -> None:
-        assert plant.activemq is not None
-        plant.activemq.kill()
-        plant.activemq.start()
+        assert plant.broker is not None
+        plant.broker.kill()
+        plant.broker.start()
 
     kill_while_running(plant, kill_broker, times=3)
     assert_everything_arrived(plant)

@@ -97,6 +97,7 @@ def test_lrmecs(facility: Facility, page: Page, screenshots: Path, form: str) ->
     assert np.isfinite(s_map).sum() > 1000
 
 
+@pytest.mark.parametrize("facility", ["embedded", "activemq", "artemis"], indirect=True)
 def test_sans(facility: Facility, page: Page, screenshots: Path) -> None:
     """Vesicles on SANS-I at 6 Å and 2 m.
 

@@ -1,9 +1,10 @@
 """The one receive loop that every daemon and the agent use.
 
-The receiving thread only puts deliveries into a bounded queue; work happens in the thread that
-asks for them.
+The receiving thread only puts deliveries into a queue; work happens in the thread that asks for
+them. That thread never waits: it hears the broker's heart-beats too.
 """
 
+import logging
 import threading
 import time
 from collections import deque
@@ -12,6 +13,8 @@ from types import TracebackType
 
 from workflow_manager.broker.ports import Delivery, Subscriber, Subscription
 
+log = logging.getLogger(__name__)
+
 STOP_LATENCY = 0.2  # seconds within which a set `until` is noticed
 
 
@@ -19,8 +22,9 @@ class Consumer:
     """Receives `subscriptions` through `subscriber` and hands deliveries out.
 
     Args:
-        capacity: how many deliveries may wait here. The sum of the prefetches is enough; a broker
-            that sends more is held back through its connection.
+        capacity: how many deliveries are expected to wait here, at least the sum of the
+            prefetches. A broker that counts bytes (Artemis) may send more small ones. They are
+            kept, because its own limit bounds them; the log tells.
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class Consumer:
         self._waiting: deque[Delivery] = deque()
         self._change = threading.Condition()
         self._is_closed = False
+        self._sweep_at = capacity
 
     def __enter__(self) -> "Consumer":
         self.start()
@@ -85,12 +90,19 @@ class Consumer:
 
     def _put(self, delivery: Delivery) -> None:
         with self._change:
-            if len(self._waiting) >= self._capacity:
-                self._drop_stale()
-            self._change.wait_for(lambda: len(self._waiting) < self._capacity or self._is_closed)
-            if not self._is_closed:
-                self._waiting.append(delivery)
-                self._change.notify_all()
+            if self._is_closed:
+                return
+            if len(self._waiting) >= self._sweep_at:
+                self._sweep()
+            self._waiting.append(delivery)
+            self._change.notify_all()
+
+    def _sweep(self) -> None:
+        """Rarely, at each doubling: what comes beyond the capacity comes by the thousand."""
+        self._drop_stale()
+        if len(self._waiting) >= self._capacity:
+            log.info("%d deliveries wait; the broker sends ahead", len(self._waiting))
+        self._sweep_at = max(self._capacity, 2 * len(self._waiting))
 
     def _gather(self, size: int, wait: float, until: threading.Event) -> list[Delivery]:
         with self._change:

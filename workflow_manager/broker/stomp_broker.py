@@ -36,7 +36,8 @@ RECEIPT_TIMEOUT = 15.0  # seconds, for all receipts of one batch
 DISCONNECT_TIMEOUT = 2.0  # seconds, for a polite goodbye
 LONGEST_PAUSE = 10.0  # seconds between two rounds of connection attempts
 HEARTBEAT_GRACE = 1.5  # silence is death after this many intervals
-ARTEMIS_BYTES_PER_MESSAGE = 10_240
+ARTEMIS_BYTES_PER_MESSAGE = 1_024  # of a typical message with its headers
+ARTEMIS_MOST_SINGLES = 64  # up to here a prefetch is exact on Artemis
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", ":": "\\c"})
 
@@ -75,21 +76,52 @@ def _batch_frames(messages: Sequence[OutgoingMessage], receipt: Callable[[], str
     return b"".join((_frame("BEGIN", name), *sends, commit))
 
 
-def _subscribe_frame(number: int, wanted: Subscription, receipt: str) -> bytes:
-    """Classic counts messages and never delivers for 0; Artemis counts bytes, 0 is one at a time.
+def _subscribe_frames(
+    wanted: Iterable[Subscription], receipt: Callable[[], str], *, is_artemis: bool
+) -> bytes:
+    limits = [limit for each in wanted for limit in _limits(each, is_artemis=is_artemis)]
+    return b"".join(
+        _frame(
+            "SUBSCRIBE",
+            {
+                "id": str(number),
+                "destination": destination,
+                "ack": "client-individual",
+                **limit,
+                "receipt": receipt(),
+            },
+        )
+        for number, (destination, limit) in enumerate(limits)
+    )
 
-    Artemis looks at `consumer-window-size` first, so each finds its own header.
+
+def _limits(wanted: Subscription, *, is_artemis: bool) -> list[tuple[str, Mapping[str, str]]]:
+    """The subscriptions, each with its own limit, that make one of ours.
+
+    Classic counts messages, and never delivers for 0. Artemis counts bytes, and 0 is one message
+    at a time: so many readers of a queue keep an agent to its slots, whatever a job weighs.
     """
-    window = 0 if wanted.prefetch <= 1 else wanted.prefetch * ARTEMIS_BYTES_PER_MESSAGE
-    headers = {
-        "id": str(number),
-        "destination": wanted.destination,
-        "ack": "client-individual",
-        "activemq.prefetchSize": str(max(1, wanted.prefetch)),
-        "consumer-window-size": str(window),
-        "receipt": receipt,
-    }
-    return _frame("SUBSCRIBE", headers)
+    place = wanted.destination
+    prefetch = max(1, wanted.prefetch)
+    if not is_artemis:
+        return [(place, {"activemq.prefetchSize": str(prefetch)})]
+    if prefetch == 1:
+        return [(place, {"consumer-window-size": "0"})]
+    if prefetch <= ARTEMIS_MOST_SINGLES and not place.startswith("/topic/"):
+        return [(place, {"consumer-window-size": "0"})] * prefetch
+    return [(place, {"consumer-window-size": str(prefetch * ARTEMIS_BYTES_PER_MESSAGE)})]
+
+
+def _message_id(headers: Mapping[str, str], *, is_artemis: bool) -> str:
+    """A name that is the same at each delivery of a message, and that no other one gets.
+
+    Artemis writes `reader,message`, where the reader is another one after each reconnection, and
+    begins to count again when its journal is new: the time of sending tells those apart.
+    """
+    given = headers.get("message-id", "")
+    if not is_artemis:
+        return given
+    return f"{given.rpartition(',')[2]}@{headers.get('timestamp', '')}"
 
 
 class _Link(stomp.ConnectionListener):  # type: ignore[misc]
@@ -101,6 +133,7 @@ class _Link(stomp.ConnectionListener):  # type: ignore[misc]
         self.address = address
         self.gone = threading.Event()
         self.refusal: str | None = None
+        self.is_artemis = False
         self._on_message = on_message
         self._settled = threading.Event()
         self._is_open = False
@@ -213,7 +246,8 @@ class _Link(stomp.ConnectionListener):  # type: ignore[misc]
 
     # What stomp.py calls, on its own threads: none of these may raise.
 
-    def on_connected(self, _frame: Any) -> None:
+    def on_connected(self, frame: Any) -> None:
+        self.is_artemis = "artemis" in frame.headers.get("server", "").lower()
         self._is_open = True
         self._settled.set()
 
@@ -315,13 +349,14 @@ class StompDelivery:
         return self._link.gone.is_set()
 
     def ack(self) -> None:
-        self._settle("ACK")
+        _settle(self._link, self.settlement("ACK"))
 
     def nack(self) -> None:
-        self._settle("NACK")
-
-    def _settle(self, command: str) -> None:
-        _settle(self._link, self.settlement(command))
+        if self._link.is_artemis:
+            # It takes NACK for ACK, and the message is lost; what a lost connection held is not.
+            self._link.abandon()
+        else:
+            _settle(self._link, self.settlement("NACK"))
 
     def settlement(self, command: str) -> bytes:
         """The frame that settles this delivery, `ACK` or `NACK`."""
@@ -417,8 +452,7 @@ class StompSubscriber:
         if self._closing.is_set():
             link.close()
             return
-        frames = [_subscribe_frame(n, each, link.receipt()) for n, each in enumerate(wanted)]
-        link.send(b"".join(frames))
+        link.send(_subscribe_frames(wanted, link.receipt, is_artemis=link.is_artemis))
         link.await_receipts(RECEIPT_TIMEOUT)
         self._is_subscribed = True
 
@@ -447,7 +481,7 @@ class _Receiver:
         headers: Mapping[str, str] = MappingProxyType(frame.headers)
         delivery = StompDelivery(
             destination=headers.get("destination", ""),
-            message_id=headers.get("message-id", ""),
+            message_id=_message_id(headers, is_artemis=link.is_artemis),
             body=frame.body or b"",
             headers=headers,
             _link=link,

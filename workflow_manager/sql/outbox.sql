@@ -1,6 +1,8 @@
 -- name: oldest
--- The next messages to send; several relays never take the same one.
-SELECT id, destination, body, job_id FROM workflow_outbox
+-- The next messages to send; several relays never take the same one. The identity names the row for
+-- ever: numbers come again in a database that was restored, but not with the same time.
+SELECT id, destination, body, job_id, concat(id, '@', extract(epoch FROM created_at)) AS identity
+FROM workflow_outbox
 ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 
 -- name: sent

@@ -3,19 +3,19 @@ from uuid import uuid4
 
 import pytest
 
-from tests.activemq import require
+from tests import activemq, artemis
 from tests.integration.broker.houses import House, MemoryHouse, StompHouse, running
 
 
 def _stomp_house(name: str, factory: pytest.TempPathFactory) -> Iterator[StompHouse]:
-    reason = require() if name == "activemq" else None
-    if reason is not None:
+    requirements = {"activemq": activemq.require, "artemis": artemis.require}
+    if name in requirements and (reason := requirements[name]()):
         pytest.skip(reason)
     with running(name, factory.mktemp(name)) as house:
         yield house
 
 
-@pytest.fixture(scope="session", params=["memory", "embedded", "activemq"])
+@pytest.fixture(scope="session", params=["memory", "embedded", "activemq", "artemis"])
 def house(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[House]:
@@ -26,7 +26,7 @@ def house(
         yield from _stomp_house(request.param, tmp_path_factory)
 
 
-@pytest.fixture(scope="session", params=["embedded", "activemq"])
+@pytest.fixture(scope="session", params=["embedded", "activemq", "artemis"])
 def stomp_house(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StompHouse]:

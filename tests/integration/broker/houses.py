@@ -4,13 +4,15 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from tests.activemq import ActiveMQ, free_port
+from tests.activemq import ActiveMQ
+from tests.artemis import Artemis
+from tests.broker_process import free_port
 from workflow_manager.broker.config import BrokerConfig
 from workflow_manager.broker.memory import MemoryBroker
 from workflow_manager.broker.ports import Publisher, Subscriber
@@ -126,10 +128,17 @@ class StompHouse:
         return replace(self.config, password="wrong")
 
 
+_PROCESSES: dict[str, Callable[[Path], Process]] = {
+    "embedded": EmbeddedProcess,
+    "activemq": ActiveMQ,
+    "artemis": Artemis,
+}
+
+
 @contextmanager
 def running(name: str, directory: Path) -> Iterator[StompHouse]:
     """A broker process of that kind, stopped at the end."""
-    process: Process = ActiveMQ(directory) if name == "activemq" else EmbeddedProcess(directory)
+    process = _PROCESSES[name](directory)
     process.start()
     try:
         yield StompHouse(name, process)

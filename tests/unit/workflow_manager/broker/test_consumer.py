@@ -1,11 +1,17 @@
 import threading
 import time
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 
 from workflow_manager.broker.consumer import Consumer
 from workflow_manager.broker.memory import MemoryBroker
-from workflow_manager.broker.ports import BrokerUnavailableError, OutgoingMessage, Subscription
+from workflow_manager.broker.ports import (
+    BrokerUnavailableError,
+    Delivery,
+    OutgoingMessage,
+    Subscription,
+)
 
 QUEUE = Subscription("Q", prefetch=10)
 
@@ -66,3 +72,33 @@ def test_a_broker_that_is_switched_off_takes_nothing() -> None:
     with pytest.raises(BrokerUnavailableError):
         send(broker, b"1")
     assert broker.depth("Q") == 0
+
+
+class Hasty:
+    """A subscriber that hands over as many as a test says, whatever was asked for."""
+
+    is_connected = True
+
+    def start(
+        self, subscriptions: Iterable[Subscription], on_delivery: Callable[[Delivery], None]
+    ) -> None:
+        self.deliver = on_delivery
+
+    def ack_all(self, deliveries: Sequence[Delivery]) -> None:
+        """Nobody waits for it."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def test_a_broker_that_sends_ahead_is_not_held_back() -> None:
+    """The thread that delivers also hears the heart-beats: it must never wait for the reader."""
+    broker = MemoryBroker()
+    send(broker, b"x")
+    with Consumer(broker.subscriber(), [QUEUE], 10) as consumer:
+        (delivery,) = consumer.take(1, 1.0)
+        hasty = Hasty()
+        with Consumer(hasty, [QUEUE], 10) as crowded:
+            for _ in range(1000):
+                hasty.deliver(delivery)
+            assert len(crowded.take(2000, 1.0)) == 1000
