@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.broker.houses import EmbeddedProcess, StompHouse
+from tests.integration.broker.houses import EmbeddedProcess, Process, StompHouse
 from tests.integration.broker.test_contract import consuming, publishing, receive, until
 from workflow_manager.broker.embedded.frames import Frame, FrameParser, encode
 from workflow_manager.broker.ports import MessageRefusedError, OutgoingMessage, Subscription
@@ -22,7 +22,7 @@ Name = Callable[[], str]
 class Wire:
     """A raw client of one STOMP version."""
 
-    def __init__(self, process: EmbeddedProcess, version: str, **headers: str) -> None:
+    def __init__(self, process: Process, version: str, **headers: str) -> None:
         self.socket = socket.create_connection(("127.0.0.1", process.port), timeout=10)
         self._parser = FrameParser()
         self._frames: list[Frame] = []
