@@ -73,6 +73,24 @@ class Run(models.Model):
             models.Index(fields=["-created_at"], name="run_newest"),
             models.Index(fields=["instrument", "-created_at"], name="run_newest_of_instrument"),
             models.Index(fields=["proposal", "instrument"], name="run_of_proposal"),
+            # The rare states, which a search among all runs would take long to find.
+            models.Index(
+                fields=["-created_at"],
+                name="run_newest_failed",
+                condition=Q(cataloguing=Phase.FAILED.value)
+                | Q(reduction=Phase.FAILED.value)
+                | Q(reduction_cataloguing=Phase.FAILED.value),
+            ),
+            models.Index(
+                fields=["-created_at"],
+                name="run_newest_acquiring",
+                condition=Q(
+                    data_ready_at=None,
+                    cataloguing=Phase.WAITING.value,
+                    reduction=Phase.WAITING.value,
+                    reduction_cataloguing=Phase.WAITING.value,
+                ),
+            ),
         ]
 
     def __str__(self) -> str:

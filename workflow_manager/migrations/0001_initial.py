@@ -325,6 +325,32 @@ class Migration(migrations.Migration):
             model_name="run",
             index=models.Index(fields=["proposal", "instrument"], name="run_of_proposal"),
         ),
+        migrations.AddIndex(
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(
+                    ("cataloguing", 3),
+                    ("reduction", 3),
+                    ("reduction_cataloguing", 3),
+                    _connector="OR",
+                ),
+                fields=["-created_at"],
+                name="run_newest_failed",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(
+                    ("cataloguing", 0),
+                    ("data_ready_at", None),
+                    ("reduction", 0),
+                    ("reduction_cataloguing", 0),
+                ),
+                fields=["-created_at"],
+                name="run_newest_acquiring",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="run",
             constraint=models.UniqueConstraint(
