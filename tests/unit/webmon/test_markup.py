@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 from django.urls import reverse
+from pytest_django import Settings
 
 from webmon.runs.markup import row_list, run_address, tile_list
 from webmon.runs.pages import Bar, RunRow, Tile
@@ -16,6 +17,13 @@ from workflow_manager.domain.steps import Phase, Step
 NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 HOSTILE = "<script>alert(1)<script>\" onclick='x'{0}"
 D, F, K = Phase.DONE, Phase.FAILED, Phase.SKIPPED
+
+
+@pytest.fixture(autouse=True)
+def _files_without_hashed_names(settings: Settings) -> None:
+    """Hashed names need `collectstatic`, which the demo does and its tests cover."""
+    plain = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": plain}}
 
 
 class Elements(HTMLParser):
