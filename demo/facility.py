@@ -28,8 +28,15 @@ class Wishes:
 
 
 def plan(state: State, wishes: Wishes) -> Plan:
-    """Decide ports and passwords, and make the data folder of the database."""
+    """Decide ports and passwords, and make the data folder of the database.
+
+    Raises:
+        StartError: the port is taken, or a given broker does not answer.
+        PostgresError: the data folder could not be made.
+    """
     _require_free(wishes.port)
+    if wishes.broker is not None:
+        _require_answer(wishes.broker)
     secrets = state.prepare()
     postgres = prepare(state.path("postgres"), free_port(), secrets.database)
     broker = wishes.broker or BrokerEndpoint(
@@ -55,6 +62,15 @@ def _require_free(port: int) -> None:
                 f"port {port} of this machine is taken ({error.strerror}): choose another with "
                 "--port N, or a free one with --port 0"
             ) from error
+
+
+def _require_answer(broker: BrokerEndpoint) -> None:
+    """Asked first of all: nobody waits for a database to read a typing error."""
+    if not processes.broker_answers(broker):
+        raise StartError(
+            f"The broker at {broker.host}:{broker.port} does not answer, "
+            f"or does not take the user {broker.user!r} and its password."
+        )
 
 
 def start(supervisor: Supervisor, plan: Plan, *, simulator: bool) -> Endpoints:
@@ -88,17 +104,8 @@ def start_database_and_broker(supervisor: Supervisor, plan: Plan) -> None:
     supervisor.start(processes.database(plan))
     create_database(plan.postgres)
     _prepare_application(plan)
-    _start_broker(supervisor, plan)
-
-
-def _start_broker(supervisor: Supervisor, plan: Plan) -> None:
     if plan.embedded_broker:
         supervisor.start(processes.broker(plan))
-    elif not processes.broker_answers(plan.broker):
-        raise StartError(
-            f"The broker at {plan.broker.host}:{plan.broker.port} does not answer, "
-            f"or does not take the user {plan.broker.user!r} and its password."
-        )
 
 
 def _write_files(plan: Plan) -> None:

@@ -5,12 +5,15 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 import requests
+
+from tests.activemq import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,3 +84,21 @@ def test_a_port_that_is_taken_is_said(folder: Path) -> None:
 def test_check_sends_one_run_through() -> None:
     checked = demo("--check")
     assert checked.returncode == 0, checked.stderr + checked.stdout
+
+
+def test_a_broker_that_is_not_there_is_said(folder: Path) -> None:
+    port = free_port()
+    started = subprocess.run(
+        [
+            *(sys.executable, "-m", "demo", "--state-dir", str(folder), "--port", "0"),
+            *("--broker", f"127.0.0.1:{port}"),
+        ],
+        cwd=ROOT,
+        env=os.environ | {"WORKFLOW_USER": "workflow", "WORKFLOW_PASS": "x"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert started.returncode == 1
+    assert f"The broker at 127.0.0.1:{port} does not answer" in started.stderr
