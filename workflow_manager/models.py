@@ -137,8 +137,8 @@ class Job(models.Model):
 class Event(models.Model):
     """The recorded fact that a message about a run passed; the whole body is kept.
 
-    `message_id` is the broker's, or `job <id>.<attempt>` for a message that belongs to a job:
-    what is sent or reported about a job twice is the same event.
+    `message_id` is the broker's number with a digest of the body, or `job <id>.<attempt>` for a
+    message that belongs to a job: what is sent or reported about a job twice is one event.
     """
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="events")
@@ -178,8 +178,13 @@ class OutboxMessage(models.Model):
 
 
 class RejectedMessage(models.Model):
-    """A message that could not be handled: its bytes, and the reason in one sentence."""
+    """A message that could not be handled: its bytes, and the reason in one sentence.
 
+    `identity` is a digest of where it came, its number and its body: the same message is kept
+    once, however often it is delivered.
+    """
+
+    identity = models.TextField(unique=True)
     destination = models.TextField()
     message_id = models.TextField()
     headers = models.JSONField(default=dict)
@@ -189,11 +194,6 @@ class RejectedMessage(models.Model):
 
     class Meta:
         db_table = "workflow_rejected_message"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["message_id", "destination"], name="rejected_message_identity"
-            ),
-        ]
         ordering = ["-received_at", "-id"]
 
     def __str__(self) -> str:

@@ -102,7 +102,7 @@ def proposal_named(name: str) -> Proposal | None:
 
 def latest_runs(wanted: RunFilter, *, limit: int, older_than: Position | None = None) -> list[Run]:
     """Runs by creation, newest first, with instrument and proposal."""
-    runs = _matching(wanted).select_related("instrument", "proposal")
+    runs = _with_names(_matching(wanted))
     if older_than is not None:
         # Two conditions, so that the index on the time finds the place.
         runs = runs.filter(created_at__lte=older_than.at).exclude(
@@ -111,15 +111,16 @@ def latest_runs(wanted: RunFilter, *, limit: int, older_than: Position | None = 
     return list(runs.order_by("-created_at", "-id")[:limit])
 
 
-def instruments_now() -> list[InstrumentNow]:
-    """Every instrument by name with its newest runs."""
+def instruments_now(known: Collection[Run] = ()) -> list[InstrumentNow]:
+    """Every instrument by name with its newest runs; those already `known` are not read again."""
     found = list(
         Instrument.objects.order_by("name").annotate(
             newest=_newest_run(), newest_reduced=_newest_run(reduction__gte=Phase.FAILED.value)
         )
     )
     wanted = {run for each in found for run in (each.newest, each.newest_reduced)} - {None}
-    runs = Run.objects.select_related("instrument", "proposal").in_bulk(wanted)
+    runs = {run.id: run for run in known}
+    runs |= _with_names(Run.objects.all()).in_bulk(wanted - set(runs))
     return [
         InstrumentNow(each, runs.get(each.newest), runs.get(each.newest_reduced)) for each in found
     ]
@@ -220,6 +221,12 @@ def rejected_messages(*, limit: int, older_than: Position | None = None) -> list
 
 def rejected_message(message_id: int) -> RejectedMessage | None:
     return RejectedMessage.objects.filter(id=message_id).first()
+
+
+def _with_names(runs: "QuerySet[Run]") -> "QuerySet[Run]":
+    """With instrument and proposal, but for when these were first heard of."""
+    named = runs.select_related("instrument", "proposal")
+    return named.defer("instrument__created_at", "proposal__created_at", "updated_at", "data_file")
 
 
 def _newest_run(**condition: int) -> Subquery:
