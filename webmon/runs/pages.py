@@ -26,7 +26,7 @@ from workflow_manager.domain import destinations
 from workflow_manager.domain.states import RunState
 from workflow_manager.domain.steps import Phase, Step
 from workflow_manager.models import Event, Job, Run
-from workflow_manager.selectors import HourOfRuns, Position, RunFilter
+from workflow_manager.selectors import HourOfRuns, InstrumentNow, Position, RunFilter
 
 ROWS = 50
 EVENTS = 500
@@ -149,13 +149,19 @@ class RunPage:
 
 def home_page(wanted: RunFilter, older_than: Position | None, now: dt.datetime) -> HomePage:
     """The whole facility; `wanted` restricts the list of runs, not the tiles."""
-    present = now_part(now)
-    names = tuple(tile.instrument for tile in present.tiles)
-    return HomePage(present, run_list(wanted, older_than, now), names, now)
+    runs = _listed(wanted, older_than)
+    found = selectors.instruments_now(known=runs)
+    jobs = selectors.newest_jobs({run.id for run in (*runs, *_shown_on_tiles(found))})
+    present = NowPart(_tiles(found, jobs, now), selectors.health(), now)
+    names = tuple(each.instrument.name for each in found)
+    return HomePage(present, _run_list(wanted, older_than, runs, jobs, now), names, now)
 
 
 def now_part(now: dt.datetime) -> NowPart:
-    return NowPart(tiles(now), selectors.health(), now)
+    """A tile for each instrument by name, and the system's own health."""
+    found = selectors.instruments_now()
+    jobs = selectors.newest_jobs({run.id for run in _shown_on_tiles(found)})
+    return NowPart(_tiles(found, jobs, now), selectors.health(), now)
 
 
 def run_list_page(wanted: RunFilter, older_than: Position | None, now: dt.datetime) -> RunListPage:
@@ -164,21 +170,38 @@ def run_list_page(wanted: RunFilter, older_than: Position | None, now: dt.dateti
 
 
 def run_list(wanted: RunFilter, older_than: Position | None, now: dt.datetime) -> RunList:
-    """One part of the runs; one more row is read to know whether there is a next part."""
-    runs = selectors.latest_runs(wanted, limit=ROWS + 1, older_than=older_than)
+    """One part of the runs."""
+    runs = _listed(wanted, older_than)
+    jobs = selectors.newest_jobs([run.id for run in runs])
+    return _run_list(wanted, older_than, runs, jobs, now)
+
+
+def _listed(wanted: RunFilter, older_than: Position | None) -> list[Run]:
+    """One more run is read than is shown, to know whether there is a next part."""
+    return selectors.latest_runs(wanted, limit=ROWS + 1, older_than=older_than)
+
+
+def _run_list(
+    wanted: RunFilter,
+    older_than: Position | None,
+    runs: Sequence[Run],
+    jobs: Mapping[tuple[int, Step], Job],
+    now: dt.datetime,
+) -> RunList:
     shown = runs[:ROWS]
-    jobs = selectors.newest_jobs([run.id for run in shown])
     older = place(shown[-1]) if len(runs) > ROWS else ""
     rows = tuple(_row(run, jobs) for run in shown)
     return RunList(wanted, rows, older_than is None, older, now)
 
 
-def tiles(now: dt.datetime) -> tuple[Tile, ...]:
-    """One for each instrument, by name."""
+def _shown_on_tiles(found: Sequence[InstrumentNow]) -> list[Run]:
+    return [run for each in found for run in (each.newest, each.newest_reduced) if run]
+
+
+def _tiles(
+    found: Sequence[InstrumentNow], jobs: Mapping[tuple[int, Step], Job], now: dt.datetime
+) -> tuple[Tile, ...]:
     day = _Day(now)
-    found = selectors.instruments_now()
-    runs = {run.id for each in found for run in (each.newest, each.newest_reduced) if run}
-    jobs = selectors.newest_jobs(runs)
     hours: dict[int, list[HourOfRuns]] = {}
     for hour in selectors.runs_per_hour(day.starts):
         hours.setdefault(hour.instrument_id, []).append(hour)
@@ -318,7 +341,7 @@ class _Day:
 
 
 def _tile(
-    each: selectors.InstrumentNow,
+    each: InstrumentNow,
     jobs: Mapping[tuple[int, Step], Job],
     hours: Sequence[HourOfRuns],
     day: _Day,

@@ -213,7 +213,7 @@ def test_texts_of_strangers_stay_texts(admin: Client) -> None:
 @pytest.mark.parametrize(
     ("address", "statements"),
     [
-        ("/dasmon/", 12),
+        ("/dasmon/", 11),
         ("/report/", 8),
         ("/report/arcs/", 8),
         ("/report/arcs/1/", 10),
