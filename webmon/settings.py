@@ -86,7 +86,17 @@ DATABASES = {
         # would outlive it: either all threads share a pool, or each closes what it opened.
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"application_name": "webmon", "pool": _database_pool()},
+        "OPTIONS": {
+            "application_name": "webmon",
+            "pool": _database_pool(),
+            # A process that is frozen with rows locked must not hold up the others for ever, and
+            # a database whose machine has vanished must be noticed.
+            "options": "-c idle_in_transaction_session_timeout=60s",
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+        },
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

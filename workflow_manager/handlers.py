@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 # Bytes of one transaction: a batch is bounded by what it weighs, not only by its number.
 _HEAVIEST_BATCH = 8 * 1024 * 1024
 
-# The classes of SQLSTATE that say that the server is in trouble and not the statement:
-# connection, transaction rolled back, resources, operator intervention, system.
-_SERVER_TROUBLE = ("08", "40", "53", "55", "57", "58")
+# SQLSTATEs that say that the server is in trouble, or we were too slow, and not the statement:
+# connection, idle in a transaction, rolled back, resources, locks, operator, system.
+_SERVER_TROUBLE = ("08", "25P03", "40", "53", "55", "57", "58")
 
 
 class DatabaseAwayError(Exception):
