@@ -118,11 +118,19 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         """None lets asyncio close our side too."""
 
-    def close(self) -> None:
+    def hush(self) -> None:
+        """Neither take nor deliver anything more."""
         self._flush()
         self._is_leaving = True
         self._session.is_finished = True
+
+    def close(self) -> None:
+        """Give back at once: a client that does not read would hold its messages for ever."""
+        self._session.end()
         self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
 
     def _is_blocked(self) -> bool:
         return self._is_paused or self._is_leaving
@@ -158,11 +166,18 @@ class Server:
         return str(host), int(port)
 
     async def stop(self) -> None:
-        """Close every connection, which gives their messages back to the queues."""
+        """Close every connection, which gives their messages back to the queues.
+
+        All are hushed before the first gives back, or the next would be dealt what it returned.
+        """
         if self._server is not None:
             self._server.close()
+        for connection in self._connections:
+            connection.hush()
         for connection in list(self._connections):
             connection.close()
         deadline = asyncio.get_running_loop().time() + FAREWELL_TIME
         while self._connections and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.01)
+        for connection in list(self._connections):
+            connection.abort()
