@@ -11,7 +11,11 @@ from workflow_manager.broker.embedded.frames import (
     encode_headers,
 )
 from workflow_manager.broker.embedded.queues import AckMode, Message, Subscription
-from workflow_manager.broker.embedded.switchboard import UNLIMITED_PREFETCH, Switchboard
+from workflow_manager.broker.embedded.switchboard import (
+    UNLIMITED_PREFETCH,
+    Switchboard,
+    target_of,
+)
 
 VERSIONS = ("1.0", "1.1", "1.2")
 HEARTBEAT_MS = 1_000  # the shortest interval that we promise and the one that we ask for
@@ -132,19 +136,24 @@ class Session:
         self.expect_every = max(HEARTBEAT_MS, theirs) / 1000 if theirs else 0.0
 
     def _send(self, frame: Frame) -> None:
-        transaction = frame.headers.get("transaction")
-        if transaction is not None:
-            frames = self._transaction(transaction)
-            if len(frames) >= LONGEST_TRANSACTION:
-                raise ProtocolError(f"more than {LONGEST_TRANSACTION} messages in a transaction")
-            frames.append(frame)
-            return
-        headers = {k: v for k, v in frame.headers.items() if k not in OF_THE_FRAME}
-        is_persistent = headers.get("persistent", "false").lower() == "true"
+        """Route a message, or keep it for its COMMIT, which then has no reason left to fail."""
         try:
-            self._switchboard.send(_need(frame, "destination"), headers, frame.body, is_persistent)
+            target_of(_need(frame, "destination"))
         except ValueError as error:
             raise ProtocolError(str(error)) from error
+        transaction = frame.headers.get("transaction")
+        if transaction is None:
+            self._route(frame)
+            return
+        frames = self._transaction(transaction)
+        if len(frames) >= LONGEST_TRANSACTION:
+            raise ProtocolError(f"more than {LONGEST_TRANSACTION} messages in a transaction")
+        frames.append(frame)
+
+    def _route(self, frame: Frame) -> None:
+        headers = {k: v for k, v in frame.headers.items() if k not in OF_THE_FRAME}
+        is_persistent = headers.get("persistent", "false").lower() == "true"
+        self._switchboard.send(frame.headers["destination"], headers, frame.body, is_persistent)
 
     def _subscribe(self, frame: Frame) -> None:
         destination = _need(frame, "destination")
@@ -222,8 +231,7 @@ class Session:
         frames = self._transaction(name)
         del self._transactions[name]
         for each in frames:
-            del each.headers["transaction"]
-            self._send(each)
+            self._route(each)
 
     def _abort(self, frame: Frame) -> None:
         self._transaction(_need(frame, "transaction")).clear()

@@ -12,6 +12,18 @@ DEAD_LETTERS = "DLQ"
 UNLIMITED_PREFETCH = 1000  # what a subscription without a wish gets
 
 
+def target_of(destination: str) -> Destination:
+    """Where a message with this destination goes.
+
+    Raises:
+        ValueError: it is no name to send to.
+    """
+    target = parse(destination)
+    if target.is_wildcard:
+        raise ValueError(f"cannot send to a wildcard: {destination!r}")
+    return target
+
+
 class Switchboard:
     """Routes messages to subscriptions.
 
@@ -35,9 +47,7 @@ class Switchboard:
         Raises:
             ValueError: the destination is no name to send to.
         """
-        target = parse(destination)
-        if target.is_wildcard:
-            raise ValueError(f"cannot send to a wildcard: {destination!r}")
+        target = target_of(destination)
         message = Message(self._new_id(), destination, dict(headers), body, is_persistent)
         if target.is_topic:
             for reader in self._topic_readers:
