@@ -51,11 +51,12 @@ def job_key(queue: str, message_id: str, body: bytes, content: Mapping[str, Any]
 
     The manager's job and attempt if the message names them: then a message that was sent twice
     is one job. Without them the broker's message id tells a redelivery from a new wish for the
-    same run.
+    same run. The body is always a part of it: a manager with a new database, or one from a
+    backup, gives the same numbers to other jobs.
     """
     job_id, attempt = content.get("job_id"), content.get("attempt")
     if job_id is not None and attempt is not None:
-        identity = ["job", bare_name(queue), str(job_id), str(attempt)]
+        identity = ["job", bare_name(queue), str(job_id), str(attempt), body.hex()]
     else:
         identity = ["message", bare_name(queue), message_id, body.hex()]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:40]

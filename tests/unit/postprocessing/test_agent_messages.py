@@ -37,9 +37,15 @@ def test_what_is_no_message_is_refused(body: bytes) -> None:
 def test_job_and_attempt_are_a_jobs_identity_wherever_it_comes_from() -> None:
     job = {"job_id": 1, "attempt": 1}
     first = job_key("/queue/REDUCTION.DATA_READY", "m1", b"x", job)
-    assert first == job_key("REDUCTION.DATA_READY", "m2", b"y", job)
+    assert first == job_key("REDUCTION.DATA_READY", "m2", b"x", job)
     assert first != job_key("REDUCTION.DATA_READY", "m1", b"x", {"job_id": 1, "attempt": 2})
     assert first != job_key("CATALOG.ONCAT.DATA_READY", "m1", b"x", job)
+
+
+def test_a_manager_that_counts_anew_means_another_job() -> None:
+    job = {"job_id": 1, "attempt": 1}
+    first = job_key("REDUCTION.DATA_READY", "m1", b'{"run_number": 1}', job)
+    assert first != job_key("REDUCTION.DATA_READY", "m1", b'{"run_number": 99}', job)
 
 
 def test_without_them_a_redelivery_is_known_by_its_message_id() -> None:
