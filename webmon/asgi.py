@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application
-from servestatic import ServeStaticASGI  # type: ignore[import-untyped]
+from servestatic import ServeStaticASGI
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webmon.settings")
 
