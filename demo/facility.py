@@ -1,6 +1,5 @@
 """Starts the whole facility in the right order, and stops it."""
 
-import json
 import shutil
 import socket
 import subprocess
@@ -103,7 +102,7 @@ def start_database_and_broker(supervisor: Supervisor, plan: Plan) -> None:
     _write_files(plan)
     supervisor.start(processes.database(plan))
     create_database(plan.postgres)
-    _prepare_application(plan)
+    _prepare_application(supervisor, plan)
     if plan.embedded_broker:
         supervisor.start(processes.broker(plan))
 
@@ -131,19 +130,36 @@ def _install_scripts(facility_root: Path) -> None:
             )
 
 
-def _prepare_application(plan: Plan) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "demo.prepare"],
-        input=json.dumps(plan.secrets.people),
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env=processes.django_environment(plan),
-    )
-    plan.state.path("logs", "prepare.log").write_text(done.stdout + done.stderr, encoding="utf-8")
-    if done.returncode != 0:
-        raise StartError(f"Preparing the database failed:\n{done.stdout}{done.stderr}")
+def _prepare_application(supervisor: Supervisor, plan: Plan) -> None:
+    command = [sys.executable, "-m", "demo.prepare"]
+    log_file = plan.state.path("logs", "prepare.log")
+    people = plan.state.path("people.json")
+    write_private(people, plan.secrets.people)
+    try:
+        with people.open("rb") as words, log_file.open("wb") as output:
+            child = subprocess.Popen(
+                command,
+                stdin=words,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env=processes.django_environment(plan),
+            )
+            _await(child, supervisor)
+    finally:
+        people.unlink()
+    if child.returncode != 0:
+        said = log_file.read_text(encoding="utf-8", errors="replace")
+        raise StartError(f"Preparing the database failed:\n{said}")
+
+
+def _await(child: subprocess.Popen[bytes], supervisor: Supervisor) -> None:
+    """Wait for the end of a program, or end it when a stop is asked for."""
+    while child.poll() is None:
+        if supervisor.stop_asked.wait(0.05):
+            child.kill()
+            child.wait()
+            raise StartError("stopped while the database was being prepared")
 
 
 def remove_endpoints(state: State) -> None:
