@@ -211,7 +211,7 @@ class Agent:
                 return
             if self._journal.is_settled(key):
                 log.info("job %s came again after its final report was confirmed", key)
-                delivery.ack()
+                _acknowledge(key, delivery)
                 return
             held = self._new(delivery, kind, content)
             record = self._journal.record(key)
@@ -312,7 +312,7 @@ class Agent:
         with self._lock:
             held = self._held.pop(key, None)
         if held is not None:
-            held.delivery.ack()
+            _acknowledge(key, held.delivery)
 
     def _end(self) -> None:
         """Let running jobs finish for a while, end the rest, and leave."""
@@ -335,3 +335,8 @@ class Agent:
         for held in self._jobs():
             if held.thread is not None:
                 held.thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _acknowledge(key: str, delivery: Delivery) -> None:
+    delivery.ack()
+    log.info("job %s is acknowledged", key)
