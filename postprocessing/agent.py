@@ -244,10 +244,10 @@ class Agent:
             self._finish(key, Report(queue_of(kind.error), refusal))
         except Exception:  # not even that can be said: a person has to look
             log.exception("the end of job %s cannot be reported", key)
-            self._journal.forget(key)
             with self._lock:
                 held = self._held.pop(key)
             self._reject(held.delivery, text)
+            self._journal.forget(key)
 
     def _niceness(self, job: Held) -> int:
         limit = self._config.jobs_per_instrument

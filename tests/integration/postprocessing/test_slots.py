@@ -1,4 +1,4 @@
-"""Nothing that a message or a job does takes a slot for good: the whole agent, a fake broker."""
+"""Nothing that a message or a job does takes a slot for good."""
 
 import threading
 from collections.abc import Iterator
@@ -11,7 +11,8 @@ import pytest
 from postprocessing.agent import Agent
 from postprocessing.config import parse
 from postprocessing.journal import Journal, Record, Report
-from tests.integration.postprocessing.facility import Facility, wait_until
+from tests.integration.postprocessing.conftest import StartAgent
+from tests.integration.postprocessing.facility import Desk, Facility, wait_until
 from workflow_manager.broker.memory import MemoryBroker
 from workflow_manager.broker.ports import OutgoingMessage
 from workflow_manager.protocol.codec import encode
@@ -89,3 +90,18 @@ def test_a_job_that_cannot_even_be_reported_is_kept(facility: Facility, tmp_path
     assert kept.with_suffix(".reason").read_text() == "ONCAT: KeyError: 'begin' \n"
     assert unacknowledged(broker) == 0
     journal.close()
+
+
+def test_reports_over_the_limit_of_the_broker_are_shortened(
+    facility: Facility, desk: Desk, start_agent: StartAgent
+) -> None:
+    start_agent(max_procs=1)
+    facility.script("print(1)")
+    large = facility.job(1, job_id=5, attempt=1)
+    large["pad"] = "x" * (1024 * 1024 - len(encode(large)) - 30)
+    desk.send(large)
+    desk.send(facility.job(2))
+    first, second = desk.wait_for("REDUCTION.COMPLETE", 2)
+    assert (first["run_number"], first["job_id"], first["exit_code"]) == (1, 5, 0)
+    assert "too large" in first["information"]
+    assert second["run_number"] == 2
