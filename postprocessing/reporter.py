@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _LARGEST_BATCH = 100
 _SHORTEST_PAUSE = 0.25  # seconds
 _LONGEST_PAUSE = 10.0
+_SURELY_TAKEN = 100_000  # bytes of a report that no broker finds too large
 
 
 class Reporter:
@@ -66,6 +67,10 @@ class Reporter:
         with self._change:
             self._others.append(message)
             self._change.notify_all()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
 
     def close(self, timeout: float) -> None:
         """Send what is there, for `timeout` seconds at most, and end."""
@@ -134,6 +139,9 @@ class Reporter:
 
     def _publish_abridged(self, each: tuple[str, Report], refusal: MessageRefusedError) -> None:
         key, report = each
+        if len(report.encoded()) <= _SURELY_TAKEN:  # refused for another reason
+            self._move_to_end(each)
+            raise refusal
         log.warning("a report to %s is sent shortened: %s", report.destination, refusal)
         try:
             self._publish([(key, replace(report, body=abridged(report.body)))])

@@ -98,7 +98,7 @@ def test_a_job_whose_reports_were_all_confirmed_is_settled_at_the_start(tmp_path
 @pytest.mark.parametrize(
     ("publisher", "destinations"),
     [
-        pytest.param(FakePublisher(largest=1000), ["/queue/BAD", "/queue/C"], id="too large"),
+        pytest.param(FakePublisher(largest=150_000), ["/queue/BAD", "/queue/C"], id="too large"),
         pytest.param(FakePublisher(forbidden="/queue/BAD"), ["/queue/C"], id="no right"),
     ],
 )
@@ -107,7 +107,7 @@ def test_a_report_that_is_refused_holds_up_no_other(
 ) -> None:
     journal = Journal(tmp_path, 10)
     journal.open()
-    bad = Report("/queue/BAD", {"run_number": 1, "pad": "x" * 2000})
+    bad = Report("/queue/BAD", {"run_number": 1, "pad": "x" * 200_000})
     for key, report in (("bad", bad), ("good", FINAL)):
         journal.begin(key, STARTED)
         journal.confirm(key, 1)
