@@ -82,6 +82,26 @@ def _shares(total: int, number: int) -> list[int]:
     return [max(1, (total + number - 1 - index) // number) for index in range(number)]
 
 
+class VitalThreadError(Exception):
+    """A thread ended without which the agent is of no use."""
+
+
+@dataclass(slots=True)
+class Duty:
+    """Something to be done now and then again each `period` seconds."""
+
+    do: Callable[[], None]
+    period: float
+    due_at: float = 0.0
+
+    def do_if_due(self, now: float) -> float:
+        """Return the seconds until it is due again."""
+        if now >= self.due_at:
+            self.do()
+            self.due_at = now + self.period
+        return self.due_at - now
+
+
 @dataclass(slots=True)
 class Held:
     """A job in hand. `delivery` is the newest handle: a redelivery replaces it."""
@@ -119,7 +139,11 @@ class Agent:
         self._stopping = threading.Event()
 
     def run(self, publisher_config: Path) -> None:
-        """Work until stopped. `publisher_config` is the file that scripts are pointed to."""
+        """Work until stopped. `publisher_config` is the file that scripts are pointed to.
+
+        Raises:
+            VitalThreadError: the agent would be deaf or mute; whoever started it starts another.
+        """
         self._publisher_config = publisher_config
         self._clear_up()
         self._reporter.start()
@@ -127,8 +151,10 @@ class Agent:
         wanted = subscriptions(list(self._kinds.values()), self._config)
         self._subscriber.start(wanted, self._inbox.put)
         log.info("taking jobs from %s", ", ".join(self._kinds))
-        self._serve()
-        self._end()
+        try:
+            self._serve()
+        finally:
+            self._end()
 
     def _spares(self) -> int:
         runs_scripts = any(kind.runs_scripts for kind in self._kinds.values())
@@ -150,23 +176,29 @@ class Agent:
         self._journal.prune()
 
     def _serve(self) -> None:
-        next_beat, next_prune = time.monotonic(), time.monotonic() + _PRUNE_PERIOD
+        duties = (
+            Duty(self._show_life, presence.LIVENESS_PERIOD),
+            Duty(self._beat, presence.PERIOD),
+            Duty(self._journal.prune, _PRUNE_PERIOD),
+        )
         while True:
-            now = time.monotonic()
-            if now >= next_beat:
-                beat = presence.heartbeat(self._config.heart_beat, self._config.agent_name)
-                self._reporter.say(beat)
-                next_beat = now + presence.PERIOD
-            if now >= next_prune:
-                self._journal.prune()
-                next_prune = now + _PRUNE_PERIOD
+            pause = min(duty.do_if_due(time.monotonic()) for duty in duties)
             try:
-                delivery = self._inbox.get(timeout=max(0.0, next_beat - now))
+                delivery = self._inbox.get(timeout=pause)
             except queue.Empty:
                 continue
             if delivery is None:
                 return
             self._accept(delivery)
+
+    def _show_life(self) -> None:
+        if not self._reporter.is_alive:
+            raise VitalThreadError("the reporter ended, so nothing of what is done can be told")
+        presence.show_life(self._config.liveness_file)
+
+    def _beat(self) -> None:
+        beat = presence.heartbeat(self._config.heart_beat, self._config.agent_name)
+        self._reporter.say(beat)
 
     def _accept(self, delivery: Delivery) -> None:
         name = bare_name(delivery.destination)
@@ -187,7 +219,7 @@ class Agent:
     def _answer(self, ping: Delivery) -> None:
         try:
             reply = presence.answer(ping.body, self._config.agent_name)
-        except ValueError as error:
+        except request.UnreadableBodyError as error:
             log.warning("a ping cannot be answered: %s", error)
         else:
             if reply is not None:
@@ -211,14 +243,15 @@ class Agent:
                 return
             if self._journal.is_settled(key):
                 log.info("job %s came again after its final report was confirmed", key)
-                delivery.ack()
+                _acknowledge(key, delivery)
                 return
             held = self._new(delivery, kind, content)
             record = self._journal.record(key)
             if record is None or not record.is_ended:
-                niceness = self._niceness(held)
-                work = self._boundary(lambda: self._work(key, kind, content, held, niceness))
-                held.thread = threading.Thread(target=work, name=f"job {key[:8]}", daemon=True)
+                work = (key, kind, content, held, self._niceness(held))
+                held.thread = threading.Thread(
+                    target=self._boundary, args=work, name=f"job {key[:8]}", daemon=True
+                )
             self._held[key] = held
         if held.thread is not None:
             held.thread.start()
@@ -227,14 +260,26 @@ class Agent:
         instrument = str(content.get("instrument")).upper()
         return Held(delivery, instrument, kind.runs_scripts, Executor(self._supervisors))
 
-    def _boundary(self, work: Callable[[], None]) -> Callable[[], None]:
-        def run() -> None:
-            try:
-                work()
-            except Exception:  # a thread's end, where an error would vanish
-                log.exception("a job failed in a way that must not happen; its message stays")
+    def _boundary(
+        self, key: str, kind: Kind, content: Mapping[str, Any], held: Held, niceness: int
+    ) -> None:
+        """A job's thread: whatever happens, the job is reported or kept, and its slot is free."""
+        try:
+            self._work(key, kind, content, held, niceness)
+        except Exception as error:  # a thread's end, where an error would vanish
+            log.exception("job %s failed in a way that must not happen", key)
+            self._give_up(key, kind, content, f"{kind.prefix}{type(error).__name__}: {error} ")
 
-        return run
+    def _give_up(self, key: str, kind: Kind, content: Mapping[str, Any], text: str) -> None:
+        refusal = reports.refused(content, self._config.agent_name, text)
+        try:
+            self._finish(key, Report(queue_of(kind.error), refusal))
+        except Exception:  # not even that can be said: a person has to look
+            log.exception("the end of job %s cannot be reported", key)
+            with self._lock:
+                held = self._held.pop(key)
+            self._reject(held.delivery, text)
+            self._journal.forget(key)
 
     def _niceness(self, job: Held) -> int:
         limit = self._config.jobs_per_instrument
@@ -312,7 +357,7 @@ class Agent:
         with self._lock:
             held = self._held.pop(key, None)
         if held is not None:
-            held.delivery.ack()
+            _acknowledge(key, held.delivery)
 
     def _end(self) -> None:
         """Let running jobs finish for a while, end the rest, and leave."""
@@ -335,3 +380,8 @@ class Agent:
         for held in self._jobs():
             if held.thread is not None:
                 held.thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _acknowledge(key: str, delivery: Delivery) -> None:
+    delivery.ack()
+    log.info("job %s is acknowledged", key)

@@ -1,12 +1,27 @@
 """How others know that the agent is there: heartbeats, and answers to pings."""
 
-import json
+import logging
 import os
+from pathlib import Path
 
+from postprocessing.request import read
 from workflow_manager.broker.ports import OutgoingMessage
 from workflow_manager.protocol.codec import encode
 
+log = logging.getLogger(__name__)
+
 PERIOD = 30.0  # seconds between two heartbeats
+LIVENESS_PERIOD = 5.0  # seconds between two signs of life on this machine
+
+
+def show_life(file: Path | None) -> None:
+    """Touch the file that a health check of this machine looks at; a full disk stops nothing."""
+    if file is None:
+        return
+    try:
+        file.touch()
+    except OSError:
+        log.exception("the liveness file cannot be written")
 
 
 def heartbeat(destination: str, agent: str) -> OutgoingMessage:
@@ -17,11 +32,9 @@ def answer(ping: bytes, agent: str) -> OutgoingMessage | None:
     """The answer to a ping; None if it does not say where to.
 
     Raises:
-        ValueError: the ping is no JSON object.
+        UnreadableBodyError: the ping is no JSON object.
     """
-    content = json.loads(ping)
-    if not isinstance(content, dict):
-        raise ValueError("it is no JSON object")  # noqa: TRY004  (one error for a bad ping)
+    content = read(ping)
     destination = content.get("reply_to")
     if not isinstance(destination, str) or not destination:
         return None

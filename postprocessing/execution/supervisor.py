@@ -48,8 +48,8 @@ def main() -> None:
     if order["result"] and result["reason"] != "agent":
         _store(Path(order["result"]), result)
     # Without an agent nobody reads this.
-    with suppress(BrokenPipeError):
-        os.write(_RESULT, json.dumps(result).encode() + b"\n")
+    with suppress(BrokenPipeError), os.fdopen(_RESULT, "wb") as pipe:
+        pipe.write(json.dumps(result).encode() + b"\n")
     # The agent waits for our end: no time for the interpreter's farewell.
     os._exit(0)
 
@@ -65,12 +65,16 @@ def _first_line() -> bytes:
 
 
 def _store(path: Path, result: dict[str, Any]) -> None:
-    part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(result, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    """For the next agent, should this one be killed; a full disk only takes that away."""
+    part = path.with_suffix(f"{path.suffix}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(result, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        result["log_problem"] = result["log_problem"] or f"{path}: {error.strerror}"
 
 
 class Supervisor:
@@ -80,6 +84,7 @@ class Supervisor:
         self._order = order
         self._selector = selectors.DefaultSelector()
         self._logs: dict[int, CappedLog] = {}
+        self._errors: CappedLog | None = None
         self._status: int | None = None
         self._reason: str | None = None
         self._message = ""
@@ -87,6 +92,7 @@ class Supervisor:
         self._leftovers = 0
         self._peak = 0
         self._script = 0
+        self._trouble = -1
         self._ended_after: float | None = None
         self._started = time.monotonic()
         self._next_check = 0.0
@@ -94,9 +100,7 @@ class Supervisor:
     def run(self) -> dict[str, Any]:
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._listen()
-        problem = self._start()
-        if problem:
-            self._reason, self._message = "start", problem
+        self._start()
         is_left = True
         while is_left and not self._is_hopeless():
             self._turn()
@@ -126,10 +130,11 @@ class Supervisor:
 
     # The script
 
-    def _start(self) -> str:
-        """Start the script; return why it could not be started, or nothing."""
-        out, script_out = self._pipe_to(self._order["stdout"])
-        err, script_err = self._pipe_to(self._order["stderr"])
+    def _start(self) -> None:
+        cap = self._order["log_cap"]
+        self._errors = CappedLog(Path(self._order["stderr"]), cap, keep=True)
+        out, script_out = self._pipe_to(CappedLog(Path(self._order["stdout"]), cap))
+        err, script_err = self._pipe_to(self._errors)
         trouble, script_trouble = os.pipe2(os.O_CLOEXEC)
         self._started = time.monotonic()
         self._script = os.fork()
@@ -139,17 +144,30 @@ class Supervisor:
             os.close(fd)
         for fd in (out, err):
             self._selector.register(fd, selectors.EVENT_READ, self._pump)
-        # The kernel closes this pipe when the script's program has taken over.
-        with os.fdopen(trouble, "rb") as pipe:
-            return pipe.read().decode()
+        # The kernel closes this pipe when the script's program has taken over. Until then the
+        # script may hang in a file system that is away: the limits hold there too.
+        os.set_blocking(trouble, False)
+        self._selector.register(trouble, selectors.EVENT_READ, self._on_trouble)
+        self._trouble = trouble
 
-    def _pipe_to(self, path: str) -> tuple[int, int]:
+    def _on_trouble(self, fd: int) -> None:
+        """Why the script could not be started, in one piece; or that it was."""
+        try:
+            problem = os.read(fd, _CHUNK)
+        except BlockingIOError:
+            return
+        self._selector.unregister(fd)
+        # What was ended while it hung has its reason.
+        if problem and self._reason is None:
+            self._reason, self._message = "start", problem.decode()
+
+    def _pipe_to(self, log: CappedLog) -> tuple[int, int]:
         ours, theirs = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(ours, False)
         # Some containers keep pipes small; that costs speed only.
         with suppress(OSError):
             fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, _CHUNK)
-        self._logs[ours] = CappedLog(Path(path), self._order["log_cap"])
+        self._logs[ours] = log
         return ours, theirs
 
     def _pump(self, fd: int) -> bool:
@@ -216,11 +234,20 @@ class Supervisor:
             self._leftovers = len(left)
             self._stop("leftovers", "")
 
-    def _result(self, unkillable: list[int]) -> dict[str, Any]:
+    def _close_logs(self) -> None:
         for fd, log in self._logs.items():
             while fd in self._selector.get_map() and self._pump(fd):
                 pass
-            log.close()
+            log.close(self._message if log is self._errors else "")
+
+    def _stderr(self) -> str:
+        kept = self._errors.kept if self._errors is not None else None
+        return bytes(kept or b"").decode("utf-8", "replace")
+
+    def _result(self, unkillable: list[int]) -> dict[str, Any]:
+        if self._trouble in self._selector.get_map():
+            self._on_trouble(self._trouble)
+        self._close_logs()
         code = None if self._status is None else os.waitstatus_to_exitcode(self._status)
         return {
             "exit_code": code if code is not None and code >= 0 else None,
@@ -232,6 +259,7 @@ class Supervisor:
             "leftovers": self._leftovers,
             "unkillable": unkillable,
             "log_problem": next((log.problem for log in self._logs.values() if log.problem), None),
+            "stderr": self._stderr(),
         }
 
 

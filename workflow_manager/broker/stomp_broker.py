@@ -24,6 +24,7 @@ from workflow_manager.broker.ports import (
     BrokerError,
     BrokerUnavailableError,
     Delivery,
+    LoginRefusedError,
     MessageRefusedError,
     OutgoingMessage,
     Subscription,
@@ -115,13 +116,15 @@ def _limits(wanted: Subscription, *, is_artemis: bool) -> list[tuple[str, Mappin
 def _message_id(headers: Mapping[str, str], *, is_artemis: bool) -> str:
     """A name that is the same at each delivery of a message, and that no other one gets.
 
-    Artemis writes `reader,message`, where the reader is another one after each reconnection, and
-    begins to count again when its journal is new: the time of sending tells those apart.
+    Artemis writes `reader,message` (other releases `reader#message`), where the reader is another
+    one after each reconnection, and begins to count again when its journal is new: the time of
+    sending tells those apart.
     """
     given = headers.get("message-id", "")
     if not is_artemis:
         return given
-    return f"{given.rpartition(',')[2]}@{headers.get('timestamp', '')}"
+    number = given.replace("#", ",").rpartition(",")[2]
+    return f"{number}@{headers.get('timestamp', '')}"
 
 
 class _Link(stomp.ConnectionListener):  # type: ignore[misc]
@@ -283,7 +286,7 @@ def _open_link(config: BrokerConfig, on_message: Callable[[Any], None]) -> _Link
     """A connection to the first broker of the list that takes us.
 
     Raises:
-        MessageRefusedError: none took us and at least one refused.
+        LoginRefusedError: none took us and at least one refused.
         BrokerUnavailableError: none can be reached.
     """
     failures: list[BrokerError] = []
@@ -298,7 +301,7 @@ def _open_link(config: BrokerConfig, on_message: Callable[[Any], None]) -> _Link
             return link
     text = "; ".join(str(failure) for failure in failures) or "the list of brokers is empty"
     if any(isinstance(failure, MessageRefusedError) for failure in failures):
-        raise MessageRefusedError(text)
+        raise LoginRefusedError(text)
     raise BrokerUnavailableError(text)
 
 
