@@ -14,7 +14,7 @@ import psutil
 import pytest
 import requests
 
-from tests.activemq import free_port
+from tests.broker_process import free_port
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ import pytest
 
 from demo.endpoints import BrokerEndpoint
 from demo.processes import broker_answers
-from tests.activemq import free_port
+from tests.broker_process import free_port
 from tests.integration.broker.houses import EmbeddedProcess
 
 
