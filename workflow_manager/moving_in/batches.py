@@ -19,11 +19,11 @@ _STATEMENTS = (
     *("put_jobs", "put_runs", "put_first_announcements", "forget_moved", "put_events"),
     *("mark", "done"),
 )
-# A temporary table has no statistics until it is told to; plans without them are a hundredfold slow.
+# A temporary table has no statistics until it is told to; without them plans are far too slow.
 _ANALYZED_AFTER = {"take_over": "batch", "order_history": "history", "fold_summaries": "attempt"}
 # The queue that a step's jobs usually go to, and how far a step can be, for the statements.
 _VALUES = {
-    **{step.value: queue for queue, step in reversed(JOB_QUEUES.items())},
+    **{step.value: queue for queue, step in reversed(list(JOB_QUEUES.items()))},
     **{phase.word: phase.value for phase in Phase},
     "data_ready": names.POSTPROCESS_DATA_READY,
 }

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
+from django.db import OperationalError, connection, transaction
 
 from workflow_manager.moving_in.batches import move_history
 from workflow_manager.moving_in.old_system import OldSystem
@@ -13,7 +12,7 @@ from workflow_manager.moving_in.staging import stage
 from workflow_manager.sql import MOVING_IN
 
 # Any number that nobody else uses; PostgreSQL frees the lock when the session ends.
-_LOCK = 0x77656269
+LOCK = 0x77656269
 
 
 class MovingInError(Exception):
@@ -40,19 +39,25 @@ def move_in(there: OldSystem, runs_at_once: int, tell: Callable[[str], None]) ->
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    with connection.cursor() as cursor:
-        if not _truth(cursor, "SELECT pg_try_advisory_lock(%s)", _LOCK):
-            raise MovingInError("Another import into this database is going on.")
-        try:
-            yield
-        finally:
-            if connection.is_usable():
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+    _lock()
+    try:
+        yield
+    finally:
+        if connection.is_usable():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
-def _truth(cursor: CursorWrapper, statement: str, value: int) -> bool:
-    cursor.execute(statement, [value])
-    return bool(cursor.fetchone()[0])
+def _lock() -> None:
+    """One that was killed needs a moment until its server process notices."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '5s'")
+            cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+    except OperationalError as error:
+        raise MovingInError(
+            f"Another import into this database is going on, or was killed just now: {error}"
+        ) from error
 
 
 def _prepare(there: OldSystem) -> tuple[dict[str, str], int, int]:

@@ -76,7 +76,10 @@ def report(there: OldSystem, changed_names: Mapping[str, str]) -> Report:
             *_listed("Runs that were there more than once", map(_merged_run, merged)),
             *_listed("Names that had to change", _arrows(changed_names)),
             *_listed("Queues without a rule, recorded only", (f"{q} ({n})" for q, n in unknown)),
-            *_listed("Left for later", (f"{t} ({n})" for t, n in there.left_for_later().items())),
+            *_listed(
+                "Rows left for later",
+                (f"{t} ({n})" for t, n in there.left_for_later().items() if n),
+            ),
         ],
     )
 

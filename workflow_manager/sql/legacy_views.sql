@@ -164,18 +164,18 @@ CREATE VIEW legacy.report_task_success_queue_ids AS
 SELECT NULL::bigint AS id, NULL::bigint AS task_id, NULL::bigint AS statusqueue_id WHERE false;
 
 -- Runs, or errors, of an instrument in the last 24 hours: `time` is the hour, 0 to -24, and
--- `count` how many. The cursor is read in the same transaction.
+-- `count` how many. The cursor is read in the same transaction, by whoever may read the views.
 CREATE FUNCTION legacy.run_rate(instrument_id bigint) RETURNS refcursor
 LANGUAGE plpgsql AS $$
 DECLARE
     rate refcursor;
 BEGIN
     OPEN rate FOR
-        SELECT trunc(extract(epoch FROM run.created_at - now()) / 3600)::int AS time,
+        SELECT trunc(extract(epoch FROM run.created_on - now()) / 3600)::int AS time,
             count(*) AS count
-        FROM workflow_run AS run
-        WHERE run.instrument_id = $1 AND run.created_at >= now() - interval '24 hours'
-            AND run.created_at <= now()
+        FROM legacy.report_datarun AS run
+        WHERE run.instrument_id_id = $1 AND run.created_on >= now() - interval '24 hours'
+            AND run.created_on <= now()
         GROUP BY 1 ORDER BY 1 DESC;
     RETURN rate;
 END
@@ -187,11 +187,13 @@ DECLARE
     rate refcursor;
 BEGIN
     OPEN rate FOR
-        SELECT trunc(extract(epoch FROM event.received_at - now()) / 3600)::int AS time,
+        SELECT trunc(extract(epoch FROM status.created_on - now()) / 3600)::int AS time,
             count(*) AS count
-        FROM workflow_event AS event JOIN workflow_run AS run ON run.id = event.run_id
-        WHERE run.instrument_id = $1 AND event.received_at >= now() - interval '24 hours'
-            AND event.received_at <= now() AND event.error <> ''
+        FROM legacy.report_error AS error
+        JOIN legacy.report_runstatus AS status ON status.id = error.run_status_id_id
+        JOIN legacy.report_datarun AS run ON run.id = status.run_id_id
+        WHERE run.instrument_id_id = $1 AND status.created_on >= now() - interval '24 hours'
+            AND status.created_on <= now()
         GROUP BY 1 ORDER BY 1 DESC;
     RETURN rate;
 END

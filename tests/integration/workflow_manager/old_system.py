@@ -21,10 +21,18 @@ class OldDatabase:
         self.link = psycopg.connect(address, autocommit=True)
         self._at = START
 
+    def clear(self) -> None:
+        """No rows but the usual queues, and numbers from 1."""
+        self._at = START
+        self.link.execute(
+            "TRUNCATE report_instrument, report_ipts RESTART IDENTITY CASCADE;"
+            "DELETE FROM report_statusqueue WHERE id > 27"
+        )
+
     def fill(self, runs: int) -> None:
         """Runs with ten statuses each."""
         statements = (_HERE / "many_runs.sql").read_text(encoding="utf-8")
-        psycopg.ClientCursor(self.link).execute(statements, {"runs": runs})  # type: ignore[arg-type]
+        psycopg.ClientCursor(self.link).execute(statements, {"runs": runs})
 
     def instrument(self, name: str) -> int:
         return self._add("report_instrument", name=name)
@@ -102,12 +110,10 @@ def old_database(server: Mapping[str, Any], name: str) -> Iterator[OldDatabase]:
         try:
             old = OldDatabase(psycopg.conninfo.make_conninfo(**{**server, "dbname": name}))
             schema = (_HERE / "legacy_schema.sql").read_text(encoding="utf-8")
-            old.link.execute(schema)  # type: ignore[call-overload]
+            old.link.execute(schema)
             try:
                 yield old
             finally:
                 old.close()
         finally:
             link.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
-
-
