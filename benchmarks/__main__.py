@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import workflow
+from benchmarks import pages, workflow
 from benchmarks.result import Result, table
 from demo.endpoints import BrokerEndpoint
 from tests.activemq import ActiveMQ
@@ -14,7 +14,10 @@ from tests.activemq import ActiveMQ
 
 def main() -> int:
     options = _options()
-    results = _workflow(options.runs, options.broker)
+    if options.name == "pages":
+        results = pages.measure(options.runs or 100_000)
+    else:
+        results = _workflow(options.runs or 5_000, options.broker)
     print(table(results))
     if options.json:
         content = json.dumps([result.as_json() for result in results], indent=2)
@@ -24,8 +27,10 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__)
-    parser.add_argument("name", choices=["workflow"])
-    parser.add_argument("--runs", type=int, default=5000, help="how many runs are sent (5000)")
+    parser.add_argument("name", choices=["workflow", "pages"])
+    parser.add_argument(
+        "--runs", type=int, help="how many runs are sent (5000), or in the database (100000)"
+    )
     parser.add_argument(
         "--broker",
         choices=["embedded", "activemq", "both"],

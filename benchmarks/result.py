@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +16,19 @@ class Result:
     unit: str
     lost: int
     needed: float
+    is_better: Literal["higher", "lower"] = "higher"
 
     @property
     def share(self) -> float:
-        return self.ours / self.limit
+        """How near ours comes to the limit; 1 is as near as can be."""
+        return self.ours / self.limit if self.is_better == "higher" else self.limit / self.ours
 
     @property
     def is_met(self) -> bool:
-        return self.lost == 0 and self.ours >= self.needed
+        enough = (
+            self.ours >= self.needed if self.is_better == "higher" else self.ours <= self.needed
+        )
+        return self.lost == 0 and enough
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"share": round(self.share, 4), "pass": self.is_met}
@@ -36,11 +41,11 @@ def table(results: Sequence[Result]) -> str:
         (
             result.bar,
             result.what,
-            f"{result.ours:,.0f} {result.unit}",
-            f"{result.limit:,.0f} {result.unit}",
+            _figure(result.ours, result.unit),
+            _figure(result.limit, result.unit),
             f"{result.share:.0%}",
             str(result.lost),
-            "" if result.is_met else f"MISSED: {result.needed:,.0f} needed",
+            "" if result.is_met else f"MISSED: {_figure(result.needed, result.unit)} needed",
         )
         for result in results
     ]
@@ -50,3 +55,7 @@ def table(results: Sequence[Result]) -> str:
         for row in (head, *rows)
     ]
     return "\n".join(lines)
+
+
+def _figure(value: float, unit: str) -> str:
+    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"

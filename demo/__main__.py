@@ -120,13 +120,23 @@ def _serve(state: State, wishes: Wishes) -> int:
 
 
 def _stop_event() -> threading.Event:
-    """Set by the signals that ask us to stop."""
+    """Set when a signal asks us to stop.
+
+    A handler interrupts its thread anywhere, even where that thread holds the lock of the event or
+    of the log: it only writes a byte, and a thread that waits for the byte does the rest.
+    """
     stop = threading.Event()
+    asked, ask_now = os.pipe()
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        log.info("stopping (%s)", signal.Signals(number).name)
+        os.write(ask_now, bytes([number]))
 
+    def listen() -> None:
+        while number := os.read(asked, 1):
+            stop.set()
+            log.info("stopping (%s)", signal.Signals(number[0]).name)
+
+    threading.Thread(target=listen, name="signals", daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, ask)
     return stop

@@ -1,6 +1,5 @@
 """Starts the whole facility in the right order, and stops it."""
 
-import json
 import shutil
 import socket
 import subprocess
@@ -28,8 +27,15 @@ class Wishes:
 
 
 def plan(state: State, wishes: Wishes) -> Plan:
-    """Decide ports and passwords, and make the data folder of the database."""
+    """Decide ports and passwords, and make the data folder of the database.
+
+    Raises:
+        StartError: the port is taken, or a given broker does not answer.
+        PostgresError: the data folder could not be made.
+    """
     _require_free(wishes.port)
+    if wishes.broker is not None:
+        _require_answer(wishes.broker)
     secrets = state.prepare()
     postgres = prepare(state.path("postgres"), free_port(), secrets.database)
     broker = wishes.broker or BrokerEndpoint(
@@ -55,6 +61,15 @@ def _require_free(port: int) -> None:
                 f"port {port} of this machine is taken ({error.strerror}): choose another with "
                 "--port N, or a free one with --port 0"
             ) from error
+
+
+def _require_answer(broker: BrokerEndpoint) -> None:
+    """Asked first of all: nobody waits for a database to read a typing error."""
+    if not processes.broker_answers(broker):
+        raise StartError(
+            f"The broker at {broker.host}:{broker.port} does not answer, "
+            f"or does not take the user {broker.user!r} and its password."
+        )
 
 
 def start(supervisor: Supervisor, plan: Plan, *, simulator: bool) -> Endpoints:
@@ -87,18 +102,9 @@ def start_database_and_broker(supervisor: Supervisor, plan: Plan) -> None:
     _write_files(plan)
     supervisor.start(processes.database(plan))
     create_database(plan.postgres)
-    _prepare_application(plan)
-    _start_broker(supervisor, plan)
-
-
-def _start_broker(supervisor: Supervisor, plan: Plan) -> None:
+    _prepare_application(supervisor, plan)
     if plan.embedded_broker:
         supervisor.start(processes.broker(plan))
-    elif not processes.broker_answers(plan.broker):
-        raise StartError(
-            f"The broker at {plan.broker.host}:{plan.broker.port} does not answer, "
-            f"or does not take the user {plan.broker.user!r} and its password."
-        )
 
 
 def _write_files(plan: Plan) -> None:
@@ -124,19 +130,36 @@ def _install_scripts(facility_root: Path) -> None:
             )
 
 
-def _prepare_application(plan: Plan) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "demo.prepare"],
-        input=json.dumps(plan.secrets.people),
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env=processes.django_environment(plan),
-    )
-    plan.state.path("logs", "prepare.log").write_text(done.stdout + done.stderr, encoding="utf-8")
-    if done.returncode != 0:
-        raise StartError(f"Preparing the database failed:\n{done.stdout}{done.stderr}")
+def _prepare_application(supervisor: Supervisor, plan: Plan) -> None:
+    command = [sys.executable, "-m", "demo.prepare"]
+    log_file = plan.state.path("logs", "prepare.log")
+    people = plan.state.path("people.json")
+    write_private(people, plan.secrets.people)
+    try:
+        with people.open("rb") as words, log_file.open("wb") as output:
+            child = subprocess.Popen(
+                command,
+                stdin=words,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env=processes.django_environment(plan),
+            )
+            _await(child, supervisor)
+    finally:
+        people.unlink()
+    if child.returncode != 0:
+        said = log_file.read_text(encoding="utf-8", errors="replace")
+        raise StartError(f"Preparing the database failed:\n{said}")
+
+
+def _await(child: subprocess.Popen[bytes], supervisor: Supervisor) -> None:
+    """Wait for the end of a program, or end it when a stop is asked for."""
+    while child.poll() is None:
+        if supervisor.stop_asked.wait(0.05):
+            child.kill()
+            child.wait()
+            raise StartError("stopped while the database was being prepared")
 
 
 def remove_endpoints(state: State) -> None:

@@ -134,6 +134,13 @@ def unprivileged(command: Sequence[str]) -> list[str]:
     """The same command, such that the program does not find itself to be root."""
     if os.geteuid() != 0:
         return list(command)
+    missing = [program for program in ("unshare", "setpriv") if shutil.which(program) is None]
+    if missing:
+        raise PostgresError(
+            f"PostgreSQL does not run as root, and {' and '.join(missing)} is not installed, with "
+            "which bin/demo changes the user: install util-linux, or run bin/demo as an ordinary "
+            "user."
+        )
     probe = subprocess.run([*_NAMESPACE, "true"], capture_output=True, check=False)
     if probe.returncode != 0:
         raise PostgresError(

@@ -16,7 +16,7 @@ from demo.postgres import Postgres
 from demo.state import Secrets, State
 from demo.supervisor import Process
 from workflow_manager.broker.config import BrokerConfig
-from workflow_manager.broker.ports import BrokerError
+from workflow_manager.broker.ports import BrokerError, OutgoingMessage
 from workflow_manager.broker.stomp_broker import StompPublisher
 
 # What of our own environment the processes may see; their configuration is added to it.
@@ -105,7 +105,7 @@ def web(plan: Plan) -> Process:
             *("--bind", f"127.0.0.1:{plan.web_port}", "--graceful-timeout", "3"),
             *("--access-logfile", "-", "--no-control-socket"),
         ],
-        django_environment(plan),
+        django_environment(plan) | {"DATABASE_POOL": "8"},
         is_ready=lambda: _web_answers(plan.web_url),
     )
 
@@ -169,11 +169,12 @@ def agent_configuration(plan: Plan) -> Mapping[str, object]:
 
 
 def broker_answers(endpoint: BrokerEndpoint) -> bool:
-    """Whether the broker takes our credentials."""
+    """Whether the broker takes our credentials: only who sends something is connected."""
     address = ((endpoint.host, endpoint.port),)
     publisher = StompPublisher(BrokerConfig(address, endpoint.user, endpoint.password))
+    probe = OutgoingMessage("/topic/SNS.COMMON.STATUS.DEMO", b"{}", persistent=False)
     try:
-        publisher.publish([])
+        publisher.publish([probe])
     except BrokerError:
         return False
     else:

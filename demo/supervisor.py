@@ -73,7 +73,11 @@ class Supervisor:
                 raise StartError(f"stopped while {process.name} was starting")
 
     def watch(self) -> None:
-        """Restart what ends, until a stop is asked for."""
+        """Restart what ends, until a stop is asked for.
+
+        The kernel ends a child with the *thread* that started it: call `stop` right after this
+        returns, or call this in the main thread.
+        """
         while not self.stop_asked.wait(0.2):
             for running in self._running:
                 self._look_after(running)
@@ -97,7 +101,7 @@ class Supervisor:
                 cwd=self.working_directory,
                 env=dict(process.environment),
                 start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 - we have no threads when we fork
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - it takes no lock
             )
 
     def _look_after(self, running: _Running) -> None:

@@ -1,8 +1,14 @@
-"""What our own pages ask about plots; only for people who are logged in."""
+"""What our own pages ask about plots; only for people who may see pages."""
 
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import wraps
+from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.module_loading import import_string
 from django.views.decorators.http import require_safe
 
 from livedata import selectors
@@ -14,7 +20,23 @@ from livedata.domain.figure import NoFigureError, figures
 READING = 1
 
 
+def _for_readers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Refuse (403) whom the policy named by `LIVEDATA_PAGE_POLICY` does not allow.
+
+    Policies belong to the pages, which this package does not know.
+    """
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not import_string(settings.LIVEDATA_PAGE_POLICY)(request.user):
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
 @require_safe
+@_for_readers
 def history(request: HttpRequest, instrument: str, run: str) -> HttpResponse:
     """The kept plots of a run, newest first, as a JSON list of index, at, kind and size."""
     run_number = number(run)
@@ -27,6 +49,7 @@ def history(request: HttpRequest, instrument: str, run: str) -> HttpResponse:
 
 
 @require_safe
+@_for_readers
 def message(request: HttpRequest, instrument: str, run: str, index: str) -> HttpResponse:
     """One plot of the history as it was uploaded."""
     found = _message(instrument, run, index)
@@ -36,6 +59,7 @@ def message(request: HttpRequest, instrument: str, run: str, index: str) -> Http
 
 
 @require_safe
+@_for_readers
 def figure(request: HttpRequest, instrument: str, run: str) -> HttpResponse:
     """The Plotly figures of the newest plot, or of the one with `?index=`."""
     found = _message(instrument, run, request.GET.get("index", ""))

@@ -187,7 +187,7 @@ class Agent:
     def _answer(self, ping: Delivery) -> None:
         try:
             reply = presence.answer(ping.body, self._config.agent_name)
-        except ValueError as error:
+        except request.UnreadableBodyError as error:
             log.warning("a ping cannot be answered: %s", error)
         else:
             if reply is not None:
@@ -211,14 +211,15 @@ class Agent:
                 return
             if self._journal.is_settled(key):
                 log.info("job %s came again after its final report was confirmed", key)
-                delivery.ack()
+                _acknowledge(key, delivery)
                 return
             held = self._new(delivery, kind, content)
             record = self._journal.record(key)
             if record is None or not record.is_ended:
-                niceness = self._niceness(held)
-                work = self._boundary(lambda: self._work(key, kind, content, held, niceness))
-                held.thread = threading.Thread(target=work, name=f"job {key[:8]}", daemon=True)
+                work = (key, kind, content, held, self._niceness(held))
+                held.thread = threading.Thread(
+                    target=self._boundary, args=work, name=f"job {key[:8]}", daemon=True
+                )
             self._held[key] = held
         if held.thread is not None:
             held.thread.start()
@@ -227,14 +228,26 @@ class Agent:
         instrument = str(content.get("instrument")).upper()
         return Held(delivery, instrument, kind.runs_scripts, Executor(self._supervisors))
 
-    def _boundary(self, work: Callable[[], None]) -> Callable[[], None]:
-        def run() -> None:
-            try:
-                work()
-            except Exception:  # a thread's end, where an error would vanish
-                log.exception("a job failed in a way that must not happen; its message stays")
+    def _boundary(
+        self, key: str, kind: Kind, content: Mapping[str, Any], held: Held, niceness: int
+    ) -> None:
+        """A job's thread: whatever happens, the job is reported or kept, and its slot is free."""
+        try:
+            self._work(key, kind, content, held, niceness)
+        except Exception as error:  # a thread's end, where an error would vanish
+            log.exception("job %s failed in a way that must not happen", key)
+            self._give_up(key, kind, content, f"{kind.prefix}{type(error).__name__}: {error} ")
 
-        return run
+    def _give_up(self, key: str, kind: Kind, content: Mapping[str, Any], text: str) -> None:
+        refusal = reports.refused(content, self._config.agent_name, text)
+        try:
+            self._finish(key, Report(queue_of(kind.error), refusal))
+        except Exception:  # not even that can be said: a person has to look
+            log.exception("the end of job %s cannot be reported", key)
+            self._journal.forget(key)
+            with self._lock:
+                held = self._held.pop(key)
+            self._reject(held.delivery, text)
 
     def _niceness(self, job: Held) -> int:
         limit = self._config.jobs_per_instrument
@@ -312,7 +325,7 @@ class Agent:
         with self._lock:
             held = self._held.pop(key, None)
         if held is not None:
-            held.delivery.ack()
+            _acknowledge(key, held.delivery)
 
     def _end(self) -> None:
         """Let running jobs finish for a while, end the rest, and leave."""
@@ -335,3 +348,8 @@ class Agent:
         for held in self._jobs():
             if held.thread is not None:
                 held.thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _acknowledge(key: str, delivery: Delivery) -> None:
+    delivery.ack()
+    log.info("job %s is acknowledged", key)

@@ -134,11 +134,11 @@ class Journal:
             return self._keep(replace(before, confirmed=before.confirmed + number), durable=False)
 
     def settle(self, key: str) -> None:
-        """All of a job's reports are confirmed: keep its name only."""
+        """All of a job's reports are confirmed: keep its name only. May be tried again."""
         with self._lock:
+            self._drop_results(key)
             self._path("open", key).replace(self._path("settled", key))
             self._records.pop(key, None)
-            self._drop_results(key)
 
     def forget(self, key: str) -> None:
         """The agent stops before the job is finished: whoever gets it next starts afresh."""

@@ -1,8 +1,8 @@
 """How others know that the agent is there: heartbeats, and answers to pings."""
 
-import json
 import os
 
+from postprocessing.request import read
 from workflow_manager.broker.ports import OutgoingMessage
 from workflow_manager.protocol.codec import encode
 
@@ -17,11 +17,9 @@ def answer(ping: bytes, agent: str) -> OutgoingMessage | None:
     """The answer to a ping; None if it does not say where to.
 
     Raises:
-        ValueError: the ping is no JSON object.
+        UnreadableBodyError: the ping is no JSON object.
     """
-    content = json.loads(ping)
-    if not isinstance(content, dict):
-        raise ValueError("it is no JSON object")  # noqa: TRY004  (one error for a bad ping)
+    content = read(ping)
     destination = content.get("reply_to")
     if not isinstance(destination, str) or not destination:
         return None

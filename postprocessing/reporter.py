@@ -35,6 +35,9 @@ class Reporter:
         self._on_settled = on_settled
         self._change = threading.Condition()
         self._reports: deque[tuple[str, Report]] = deque()
+        # Keys: one for each report that the broker has, then one for each job that is done.
+        self._to_confirm: deque[str] = deque()
+        self._to_settle: deque[str] = deque()
         self._others: deque[OutgoingMessage] = deque(maxlen=1000)
         self._is_closing = False
         self._pause = _SHORTEST_PAUSE
@@ -45,7 +48,7 @@ class Reporter:
         """Begin with the reports that an earlier agent could not send."""
         for record in self._journal.unsettled():
             if record.is_ended and not record.unconfirmed:
-                self._settle(record.key)
+                self._to_settle.append(record.key)
             for report in record.unconfirmed if record.is_ended else ():
                 self.report(record.key, report)
         self._thread.start()
@@ -65,7 +68,7 @@ class Reporter:
     def close(self, timeout: float) -> None:
         """Send what is there, for `timeout` seconds at most, and end."""
         with self._change:
-            self._change.wait_for(lambda: not self._reports, timeout)
+            self._change.wait_for(lambda: not self._has_work(), timeout)
             self._is_closing = True
             self._change.notify_all()
         self._thread.join(timeout)
@@ -74,7 +77,9 @@ class Reporter:
         while self._wait():
             try:
                 self._say_others()
+                self._write_down()
                 self._send_reports()
+                self._write_down()
                 self._pause = _SHORTEST_PAUSE
             except BrokerError as error:
                 log.warning("not sent, trying again in %g s: %s", self._pause, error)
@@ -85,8 +90,11 @@ class Reporter:
 
     def _wait(self) -> bool:
         with self._change:
-            self._change.wait_for(lambda: self._is_closing or self._reports or self._others)
+            self._change.wait_for(lambda: self._is_closing or self._has_work() or self._others)
             return not self._is_closing
+
+    def _has_work(self) -> bool:
+        return bool(self._reports or self._to_confirm or self._to_settle)
 
     def _rest(self) -> None:
         with self._change:
@@ -115,8 +123,7 @@ class Reporter:
             self._batch_size = 1
             raise
         self._batch_size = _LARGEST_BATCH
-        self._forget(len(batch))
-        self._confirm(batch)
+        self._move_to_confirm(len(batch))
 
     def _publish(self, batch: Sequence[tuple[str, Report]]) -> None:
         self._publisher.publish(
@@ -128,18 +135,20 @@ class Reporter:
             self._reports.remove(each)
             self._reports.append(each)
 
-    def _forget(self, number: int) -> None:
+    def _move_to_confirm(self, number: int) -> None:
         with self._change:
             for _ in range(number):
-                self._reports.popleft()
-            self._change.notify_all()
+                self._to_confirm.append(self._reports.popleft()[0])
 
-    def _confirm(self, batch: Sequence[tuple[str, Report]]) -> None:
-        for key, _ in batch:
-            record = self._journal.confirm(key, 1)
+    def _write_down(self) -> None:
+        """Bring the journal up to date; what it does not take stays here to be tried again."""
+        while self._to_confirm:
+            record = self._journal.confirm(self._to_confirm[0], 1)
+            key = self._to_confirm.popleft()
             if record is not None and record.is_ended and not record.unconfirmed:
-                self._settle(key)
-
-    def _settle(self, key: str) -> None:
-        self._journal.settle(key)
-        self._on_settled(key)
+                self._to_settle.append(key)
+        while self._to_settle:
+            self._journal.settle(self._to_settle[0])
+            self._on_settled(self._to_settle.popleft())
+        with self._change:
+            self._change.notify_all()

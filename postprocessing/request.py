@@ -5,7 +5,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
@@ -15,6 +15,8 @@ from workflow_manager.protocol.codec import encode, facility_path
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9](?!.*\.\.)[A-Za-z0-9_.-]{0,99}")
 _LONGEST_PATH = 4096
+# JSON of this depth says nothing about a run, and would end Python's parser or writer.
+_DEEPEST = 100
 
 
 class UnreadableBodyError(Exception):
@@ -34,6 +36,7 @@ def read(body: bytes) -> dict[str, Any]:
     try:
         content = json.loads(body.decode("utf-8"), parse_constant=_no_number)
         if isinstance(content, dict):
+            _check_depth(content)
             encode(content)
     except (ValueError, RecursionError) as error:
         raise UnreadableBodyError(f"the body is not usable JSON: {error}") from error
@@ -46,16 +49,31 @@ def _no_number(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a JSON number")
 
 
+def _check_depth(content: dict[str, Any]) -> None:
+    level: list[Any] = [content]
+    for _ in range(_DEEPEST + 1):
+        level = [inner for outer in level for inner in _inside(outer)]
+    if level:
+        raise ValueError(f"it is nested more than {_DEEPEST} levels deep")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
 def job_key(queue: str, message_id: str, body: bytes, content: Mapping[str, Any]) -> str:
     """The identity of a job, good as a file name.
 
     The manager's job and attempt if the message names them: then a message that was sent twice
     is one job. Without them the broker's message id tells a redelivery from a new wish for the
-    same run.
+    same run. The body is always a part of it: a manager with a new database, or one from a
+    backup, gives the same numbers to other jobs.
     """
     job_id, attempt = content.get("job_id"), content.get("attempt")
     if job_id is not None and attempt is not None:
-        identity = ["job", bare_name(queue), str(job_id), str(attempt)]
+        identity = ["job", bare_name(queue), str(job_id), str(attempt), body.hex()]
     else:
         identity = ["message", bare_name(queue), message_id, body.hex()]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:40]

@@ -39,6 +39,12 @@ class WebConfig:
         "DATABASE_HOST", text, "its host name, or the folder of its socket"
     )
     database_port: int = variable("DATABASE_PORT", integer, "its port", default=5432)
+    database_pool: int = variable(
+        "DATABASE_POOL",
+        integer,
+        "connections that a web process keeps, at most; 0 opens one for each request",
+        default=0,
+    )
     static_root: Path = variable(
         "STATIC_ROOT",
         Path,

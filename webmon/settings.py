@@ -35,7 +35,6 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -62,6 +61,19 @@ TEMPLATES = [
     },
 ]
 
+
+def _database_pool() -> dict[str, float] | bool:
+    """What psycopg's pool is told; short patience, so that an outage is told and ends quickly."""
+    if not CONFIG.database_pool:
+        return False
+    return {
+        "min_size": 1,
+        "max_size": CONFIG.database_pool,
+        "timeout": 4.0,
+        "reconnect_timeout": 2.0,
+    }
+
+
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
@@ -70,9 +82,21 @@ DATABASES = {
         "PASSWORD": CONFIG.database_password,
         "HOST": CONFIG.database_host,
         "PORT": CONFIG.database_port,
-        "CONN_MAX_AGE": 60,
+        # Under ASGI each request has a thread of its own, and a connection that its thread kept
+        # would outlive it: either all threads share a pool, or each closes what it opened.
+        "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"application_name": "webmon"},
+        "OPTIONS": {
+            "application_name": "webmon",
+            "pool": _database_pool(),
+            # A process that is frozen with rows locked must not hold up the others for ever, and
+            # a database whose machine has vanished must be noticed.
+            "options": "-c idle_in_transaction_session_timeout=60s",
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+        },
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -95,7 +119,7 @@ STATIC_ROOT = CONFIG.static_root
 STATICFILES_DIRS = [("plotly", Path(plotly.__file__).parent / "package_data")]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"},
 }
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CONFIG.secure_cookies
@@ -110,6 +134,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = CONFIG.largest_upload
 LIVEDATA_PLOT_SECRET = CONFIG.plot_secret
 LIVEDATA_PLOT_LIFETIME = timedelta(days=CONFIG.plot_lifetime_days)
 LIVEDATA_LARGEST_UPLOAD = CONFIG.largest_upload
+LIVEDATA_PAGE_POLICY = "webmon.accounts.policies.may_see_runs"
 
 LOGGING_CONFIG = None  # each process starts its own log: workflow_manager.kernel.logs
 

@@ -4,11 +4,11 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
 from workflow_manager import handlers, relay
 from workflow_manager.broker.consumer import Consumer
@@ -55,7 +55,7 @@ def _record(
     while True:
         try:
             handlers.handle(deliveries, facility_root)
-        except (OperationalError, InterfaceError) as error:
+        except handlers.DatabaseAwayError as error:
             log.warning("%d messages wait for the database: %s", len(deliveries), error)
             connection.close()
             if stop.wait(1):
@@ -76,20 +76,24 @@ def send_heartbeats(publisher: Publisher, stop: threading.Event) -> None:
         stop.wait(_HEARTBEAT_SECONDS)
 
 
+class ThreadLostError(Exception):
+    """A part of the daemon ended in a way that must not happen; the process ends too."""
+
+
 @contextmanager
 def side_threads(
     relay_publisher: Publisher, heartbeat_publisher: Publisher, database: str, stop: threading.Event
 ) -> Iterator[None]:
-    """The relay and the heartbeat, beside the receiving; they end when `stop` is set."""
+    """The relay and the heartbeat, beside the receiving; they end when `stop` is set.
+
+    Raises:
+        ThreadLostError: one of them ended by itself; what supervises us starts us again.
+    """
+    lost: list[str] = []
+    jobs = relay.Relay(relay_publisher)
     threads = [
-        threading.Thread(
-            target=relay.run,
-            args=(relay.Relay(relay_publisher), database, stop),
-            name="relay",
-        ),
-        threading.Thread(
-            target=send_heartbeats, args=(heartbeat_publisher, stop), name="heartbeat"
-        ),
+        _vital("relay", lambda: relay.run(jobs, database, stop), stop, lost),
+        _vital("heartbeat", lambda: send_heartbeats(heartbeat_publisher, stop), stop, lost),
     ]
     for thread in threads:
         thread.start()
@@ -99,6 +103,24 @@ def side_threads(
         stop.set()
         for thread in threads:
             thread.join()
+    if lost:
+        raise ThreadLostError(f"The {' and the '.join(lost)} ended; the log says why.")
+
+
+def _vital(
+    name: str, work: Callable[[], None], stop: threading.Event, lost: list[str]
+) -> threading.Thread:
+    """A thread without which the process is of no use."""
+
+    def run() -> None:
+        try:
+            work()
+        except Exception:
+            log.exception("the %s failed", name)
+            lost.append(name)
+            stop.set()
+
+    return threading.Thread(target=run, name=name)
 
 
 def stop_on_signals(stop: threading.Event) -> None:

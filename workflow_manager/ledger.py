@@ -7,7 +7,7 @@ changed, and what to send. `services.record` writes that down.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from workflow_manager.domain import destinations as names
@@ -15,13 +15,12 @@ from workflow_manager.domain.rules import JOB_QUEUES, Rule, rule_for
 from workflow_manager.domain.steps import Phase, Step
 from workflow_manager.protocol.messages import RunMessage
 
-# What an agent adds to its reply; none of it belongs into the next job's message.
-_REPORT_KEYS = frozenset(
-    {
-        *("information", "error", "error_detail", "exit_code"),
-        *("agent", "started_at", "ended_at", "job_id", "attempt"),
-    }
-)
+# What was said about the last step is not forwarded: by anybody, and by an agent in its report.
+_SAID = frozenset({"information", "error", "job_id", "attempt"})
+_REPORTED = _SAID | {
+    *("error_detail", "exit_code", "agent", "started_at", "ended_at", "peak_memory"),
+}
+_INT4 = range(-(2**31), 2**31)
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _QUEUE_OF_STEP = {
     Step.CATALOGUING: names.CATALOG_JOBS,
@@ -59,11 +58,8 @@ class JobRecord:
             return
         self.ended_at = at
         self.error = _error(message) if self.phase == Phase.FAILED else ""
-        code = message.body.get("exit_code")
-        self.exit_code = code if isinstance(code, int) else self.exit_code
-        duration = _duration(message)
-        if duration is not None:
-            self.started_at = at - duration
+        self.exit_code = _exit_code(message)
+        self.started_at = _start(message, at) or self.started_at
 
 
 @dataclass(slots=True)
@@ -146,7 +142,8 @@ class RunLedger:
 
 def _forwarded(message: RunMessage) -> dict[str, Any]:
     """The body for the next agent: all that came, less what was said about the last step."""
-    body = {key: value for key, value in message.body.items() if key not in _REPORT_KEYS}
+    left_out = _SAID if rule_for(message.queue).phase is None else _REPORTED
+    body = {key: value for key, value in message.body.items() if key not in left_out}
     known = {
         "facility": message.facility,
         "instrument": message.instrument,
@@ -171,12 +168,17 @@ def _error(message: RunMessage) -> str:
     return f"{message.error}\n\n{detail}" if message.error else detail
 
 
-def _duration(message: RunMessage) -> timedelta | None:
+def _exit_code(message: RunMessage) -> int | None:
+    code = message.body.get("exit_code")
+    return code if type(code) is int and code in _INT4 else None
+
+
+def _start(message: RunMessage, end: datetime) -> datetime | None:
     """The agent's own clock is good for differences, whatever hour it shows."""
     try:
         started, ended = (
             datetime.fromisoformat(message.body[key]) for key in ("started_at", "ended_at")
         )
-        return ended - started if ended >= started else None
-    except (KeyError, TypeError, ValueError):
+        return end - (ended - started) if ended >= started else None
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None

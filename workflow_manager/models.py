@@ -73,6 +73,24 @@ class Run(models.Model):
             models.Index(fields=["-created_at"], name="run_newest"),
             models.Index(fields=["instrument", "-created_at"], name="run_newest_of_instrument"),
             models.Index(fields=["proposal", "instrument"], name="run_of_proposal"),
+            # The rare states, which a search among all runs would take long to find.
+            models.Index(
+                fields=["-created_at"],
+                name="run_newest_failed",
+                condition=Q(cataloguing=Phase.FAILED.value)
+                | Q(reduction=Phase.FAILED.value)
+                | Q(reduction_cataloguing=Phase.FAILED.value),
+            ),
+            models.Index(
+                fields=["-created_at"],
+                name="run_newest_acquiring",
+                condition=Q(
+                    data_ready_at=None,
+                    cataloguing=Phase.WAITING.value,
+                    reduction=Phase.WAITING.value,
+                    reduction_cataloguing=Phase.WAITING.value,
+                ),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -119,8 +137,8 @@ class Job(models.Model):
 class Event(models.Model):
     """The recorded fact that a message about a run passed; the whole body is kept.
 
-    `message_id` is the broker's, or `job <id>.<attempt>` for a message that belongs to a job:
-    what is sent or reported about a job twice is the same event.
+    `message_id` is the broker's number with a digest of the body, or `job <id>.<attempt>` for a
+    message that belongs to a job: what is sent or reported about a job twice is one event.
     """
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="events")
@@ -161,8 +179,13 @@ class OutboxMessage(models.Model):
 
 
 class RejectedMessage(models.Model):
-    """A message that could not be handled: its bytes, and the reason in one sentence."""
+    """A message that could not be handled: its bytes, and the reason in one sentence.
 
+    `identity` is a digest of where it came, its number and its body: the same message is kept
+    once, however often it is delivered.
+    """
+
+    identity = models.TextField(unique=True)
     destination = models.TextField()
     message_id = models.TextField()
     headers = models.JSONField(default=dict)
@@ -172,11 +195,6 @@ class RejectedMessage(models.Model):
 
     class Meta:
         db_table = "workflow_rejected_message"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["message_id", "destination"], name="rejected_message_identity"
-            ),
-        ]
         ordering = ["-received_at", "-id"]
 
     def __str__(self) -> str:

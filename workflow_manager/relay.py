@@ -2,7 +2,9 @@
 
 import logging
 import threading
+from collections.abc import Sequence
 from contextlib import closing
+from typing import NamedTuple
 
 import psycopg
 from django.db import Error as DatabaseError
@@ -10,7 +12,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from workflow_manager.broker.ports import (
-    BrokerUnavailableError,
+    BrokerError,
     MessageRefusedError,
     OutgoingMessage,
     Publisher,
@@ -18,10 +20,18 @@ from workflow_manager.broker.ports import (
 from workflow_manager.domain.steps import Phase
 from workflow_manager.services import OUTBOX
 from workflow_manager.sql import OUTBOX as STATEMENTS
+from workflow_manager.sql import RECORD
 
 log = logging.getLogger(__name__)
 
-_BATCH = 500
+_MESSAGES = 500
+_BYTES = 8 * 1024 * 1024
+
+
+class _Row(NamedTuple):
+    number: int
+    job_id: int | None
+    message: OutgoingMessage
 
 
 class Relay:
@@ -38,7 +48,7 @@ class Relay:
         """Send all that is there; return how many were sent.
 
         Raises:
-            BrokerUnavailableError: what was not confirmed is still in the outbox.
+            BrokerError: what was not confirmed is still in the outbox.
             django.db.Error: the database is away.
         """
         total = 0
@@ -48,33 +58,45 @@ class Relay:
 
     def _send_batch(self) -> int:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(STATEMENTS["oldest"], {"limit": _BATCH})
-            rows = [(number, _message(*rest)) for number, *rest in cursor.fetchall()]
+            rows = _oldest(cursor)
             if not rows:
                 return 0
             try:
-                self._publisher.publish([message for _, message in rows])
+                self._publisher.publish([row.message for row in rows])
             except MessageRefusedError:
                 self._send_one_by_one(cursor, rows)
             else:
-                cursor.execute(STATEMENTS["sent"], {"ids": [number for number, _ in rows]})
+                _mark_sent(cursor, rows)
             return len(rows)
 
-    def _send_one_by_one(
-        self, cursor: CursorWrapper, rows: list[tuple[int, OutgoingMessage]]
-    ) -> None:
-        for number, message in rows:
+    def _send_one_by_one(self, cursor: CursorWrapper, rows: Sequence[_Row]) -> None:
+        for row in rows:
             try:
-                self._publisher.publish([message])
+                self._publisher.publish([row.message])
             except MessageRefusedError as error:
-                log.exception("The broker refused a message to %s", message.destination)
+                log.exception("The broker refused a message to %s", row.message.destination)
                 reason = f"The broker refused the job's message: {error}"
                 cursor.execute(
                     STATEMENTS["refused"],
-                    {"id": number, "failed": Phase.FAILED.value, "reason": reason},
+                    {"id": row.number, "failed": Phase.FAILED.value, "reason": reason},
                 )
             else:
-                cursor.execute(STATEMENTS["sent"], {"ids": [number]})
+                _mark_sent(cursor, [row])
+
+
+def _oldest(cursor: CursorWrapper) -> list[_Row]:
+    cursor.execute(STATEMENTS["oldest"], {"limit": _MESSAGES, "bytes": _BYTES})
+    return [
+        _Row(number, job_id, _message(destination, body, job_id))
+        for number, destination, body, job_id in cursor.fetchall()
+    ]
+
+
+def _mark_sent(cursor: CursorWrapper, rows: Sequence[_Row]) -> None:
+    job_ids = sorted(row.job_id for row in rows if row.job_id is not None)
+    cursor.execute(STATEMENTS["forget"], {"ids": [row.number for row in rows]})
+    cursor.execute(RECORD["lock_jobs"], {"ids": job_ids})
+    cursor.execute(STATEMENTS["sent"], {"job_ids": job_ids})
 
 
 def _message(destination: str, body: bytes, job_id: int | None) -> OutgoingMessage:
@@ -106,7 +128,7 @@ def run(relay: Relay, database: str, stop: threading.Event) -> None:
                 while not stop.is_set():
                     relay.drain()
                     doorbell.wait(seconds=1)
-        except BrokerUnavailableError as error:
+        except BrokerError as error:
             log.warning("The outbox waits for the broker: %s", error)
         except (DatabaseError, psycopg.Error) as error:
             log.warning("The outbox waits for the database: %s", error)

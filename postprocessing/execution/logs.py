@@ -7,11 +7,13 @@ class CappedLog:
     """A file of at most `cap` bytes: the head is written at once, the tail when it is closed.
 
     A full disk does not stop the program whose output this is: the problem is kept in `problem`
-    and the rest is only counted.
+    and the rest is only counted. `kept`, if it is wanted, has what the program's part of the file
+    should be.
     """
 
-    def __init__(self, path: Path, cap: int) -> None:
+    def __init__(self, path: Path, cap: int, keep: bool = False) -> None:
         self.problem: str | None = None
+        self.kept: bytearray | None = bytearray() if keep else None
         self._tail_size = cap // 10
         self._head_left = cap - self._tail_size
         self._tail = bytearray()
@@ -28,11 +30,15 @@ class CappedLog:
         if len(self._tail) > 2 * self._tail_size:
             self._cut_tail()
 
-    def close(self) -> None:
+    def close(self, remark: str = "") -> None:
+        """Complete the file; a `remark` of ours goes on a line of its own after the output."""
         self._cut_tail()
         if self._left_out:
             self._store(f"\n[… {self._left_out} bytes left out here …]\n".encode())
         self._store(bytes(self._tail))
+        if remark:
+            is_empty = self._file.tell() == 0
+            self._write(f"{remark}\n".encode() if is_empty else f"\n{remark}\n".encode())
         self._file.close()
 
     def _cut_tail(self) -> None:
@@ -42,6 +48,11 @@ class CappedLog:
             self._left_out += surplus
 
     def _store(self, data: bytes) -> None:
+        if self.kept is not None:
+            self.kept += data
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
         try:
             while data:
                 data = data[self._file.write(data) :]

@@ -55,6 +55,10 @@ class Program:
     grace: float = KILL_GRACE
     log_cap: int = LOG_CAP
 
+    @property
+    def has_run(self) -> bool:
+        return self.result is not None and self.result.exists()
+
     def order(self) -> bytes:
         """The line that the supervisor reads."""
         content = {**asdict(self), "environment": dict(self.environment)}
@@ -67,6 +71,8 @@ class Outcome:
 
     `reason` is None, "time", "memory", "start" (it could not be started), "leftovers" (it ended,
     and processes that it left behind were ended) or "supervisor" (lost; nothing else is known).
+    `stderr` is what the program wrote there, capped like its file. So an outcome is all that is
+    needed to judge a program: the files may meanwhile be those of another reduction.
     """
 
     exit_code: int | None
@@ -78,6 +84,7 @@ class Outcome:
     leftovers: int
     unkillable: Sequence[int]
     log_problem: str | None
+    stderr: str
 
 
 class Supervisors:
@@ -132,7 +139,7 @@ class Executor:
             StoppedError: the agent stops.
             OSError: not even the supervisor could be started.
         """
-        if program.result is not None and program.result.exists():
+        if program.result is not None and program.has_run:
             return Outcome(**json.loads(program.result.read_text(encoding="utf-8")))
         result = self._supervise(program)
         if self._is_stopped and (result is None or result["reason"] == "agent"):
@@ -154,12 +161,12 @@ class Executor:
             _give_order(process, program.order())
         self._supervisors.refill()
         assert process.stdout is not None  # noqa: S101  (PIPE was asked for)
-        line = process.stdout.readline()
+        answer = process.stdout.read()
         process.wait()
         with self._lock:
             self._process = None
             _close(process)
-        return json.loads(line) if line.endswith(b"\n") else None
+        return json.loads(answer) if answer.endswith(b"\n") else None
 
 
 def _start_supervisor() -> subprocess.Popen[bytes]:
@@ -201,7 +208,15 @@ def _lost(program: Program) -> Outcome:
         leftovers=ended,
         unkillable=(),
         log_problem=None,
+        stderr=_written(program.stderr),
     )
+
+
+def _written(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:  # lost before it had made the file
+        return ""
 
 
 def end_marked(mark: str) -> int:

@@ -48,8 +48,8 @@ def main() -> None:
     if order["result"] and result["reason"] != "agent":
         _store(Path(order["result"]), result)
     # Without an agent nobody reads this.
-    with suppress(BrokenPipeError):
-        os.write(_RESULT, json.dumps(result).encode() + b"\n")
+    with suppress(BrokenPipeError), os.fdopen(_RESULT, "wb") as pipe:
+        pipe.write(json.dumps(result).encode() + b"\n")
     # The agent waits for our end: no time for the interpreter's farewell.
     os._exit(0)
 
@@ -65,12 +65,16 @@ def _first_line() -> bytes:
 
 
 def _store(path: Path, result: dict[str, Any]) -> None:
-    part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(result, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    """For the next agent, should this one be killed; a full disk only takes that away."""
+    part = path.with_suffix(f"{path.suffix}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(result, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        result["log_problem"] = result["log_problem"] or f"{path}: {error.strerror}"
 
 
 class Supervisor:
@@ -80,6 +84,7 @@ class Supervisor:
         self._order = order
         self._selector = selectors.DefaultSelector()
         self._logs: dict[int, CappedLog] = {}
+        self._errors: CappedLog | None = None
         self._status: int | None = None
         self._reason: str | None = None
         self._message = ""
@@ -128,8 +133,10 @@ class Supervisor:
 
     def _start(self) -> str:
         """Start the script; return why it could not be started, or nothing."""
-        out, script_out = self._pipe_to(self._order["stdout"])
-        err, script_err = self._pipe_to(self._order["stderr"])
+        cap = self._order["log_cap"]
+        self._errors = CappedLog(Path(self._order["stderr"]), cap, keep=True)
+        out, script_out = self._pipe_to(CappedLog(Path(self._order["stdout"]), cap))
+        err, script_err = self._pipe_to(self._errors)
         trouble, script_trouble = os.pipe2(os.O_CLOEXEC)
         self._started = time.monotonic()
         self._script = os.fork()
@@ -143,13 +150,13 @@ class Supervisor:
         with os.fdopen(trouble, "rb") as pipe:
             return pipe.read().decode()
 
-    def _pipe_to(self, path: str) -> tuple[int, int]:
+    def _pipe_to(self, log: CappedLog) -> tuple[int, int]:
         ours, theirs = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(ours, False)
         # Some containers keep pipes small; that costs speed only.
         with suppress(OSError):
             fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, _CHUNK)
-        self._logs[ours] = CappedLog(Path(path), self._order["log_cap"])
+        self._logs[ours] = log
         return ours, theirs
 
     def _pump(self, fd: int) -> bool:
@@ -216,11 +223,18 @@ class Supervisor:
             self._leftovers = len(left)
             self._stop("leftovers", "")
 
-    def _result(self, unkillable: list[int]) -> dict[str, Any]:
+    def _close_logs(self) -> None:
         for fd, log in self._logs.items():
             while fd in self._selector.get_map() and self._pump(fd):
                 pass
-            log.close()
+            log.close(self._message if log is self._errors else "")
+
+    def _stderr(self) -> str:
+        kept = self._errors.kept if self._errors is not None else None
+        return bytes(kept or b"").decode("utf-8", "replace")
+
+    def _result(self, unkillable: list[int]) -> dict[str, Any]:
+        self._close_logs()
         code = None if self._status is None else os.waitstatus_to_exitcode(self._status)
         return {
             "exit_code": code if code is not None and code >= 0 else None,
@@ -232,6 +246,7 @@ class Supervisor:
             "leftovers": self._leftovers,
             "unkillable": unkillable,
             "log_problem": next((log.problem for log in self._logs.values() if log.problem), None),
+            "stderr": self._stderr(),
         }
 
 

@@ -75,13 +75,15 @@ def perform(run: Run, workplace: Workplace) -> Ending:
     if workplace.config.communication_only:
         files.log.write_bytes(b"")
         return Ending(names.REDUCTION_COMPLETE)
-    if files.summary_script.exists():
-        workplace.executor.run(_summary(run, files, workplace))
-    if not files.script.exists():
-        return Ending(names.REDUCTION_DISABLED)
-    _keep_previous(files.log)
-    outcome = workplace.executor.run(_reduction(run, files, workplace))
-    return _ending(outcome, files, workplace)
+    program = _reduction(run, files, workplace)
+    # What has run under an agent that was killed is judged as it ended, and its files stay.
+    if not program.has_run:
+        if files.summary_script.exists():
+            workplace.executor.run(_summary(run, files, workplace))
+        if not files.script.exists():
+            return Ending(names.REDUCTION_DISABLED)
+        _keep_previous(files.log)
+    return _ending(workplace.executor.run(program), files, workplace)
 
 
 def _reduction(run: Run, files: Files, workplace: Workplace) -> Program:
@@ -134,35 +136,20 @@ def _keep_previous(log: Path) -> None:
 
 
 def _ending(outcome: Outcome, files: Files, workplace: Workplace) -> Ending:
-    stderr = _stderr(files)
-    judged = verdict(outcome, stderr, workplace.config.exceptions, str(files.log))
+    judged = verdict(outcome, workplace.config.exceptions, str(files.log))
     failed = judged.error is not None
     if outcome.log_problem:
         log.warning("output of a script was lost: %s", outcome.log_problem)
     if not failed:
         files.errors.unlink(missing_ok=True)
-    elif outcome.message:
-        with files.errors.open("a", encoding="utf-8") as file:
-            file.write(f"\n{outcome.message}\n" if stderr else f"{outcome.message}\n")
     return Ending(
         destination=names.REDUCTION_ERROR if failed else names.REDUCTION_COMPLETE,
         error=PREFIX + judged.error if judged.error is not None else None,
         remark=judged.tolerated,
-        detail=stderr if failed else None,
+        detail=outcome.stderr if failed else None,
         exit_code=outcome.exit_code,
         peak_memory=outcome.peak_memory,
     )
-
-
-def _stderr(files: Files) -> str:
-    """What the script complained about; no file is no complaint.
-
-    It is gone when an agent had judged a success, and was killed before it could say so.
-    """
-    try:
-        return files.errors.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
 
 
 REDUCTION = Kind(

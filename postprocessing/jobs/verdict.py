@@ -19,17 +19,15 @@ class Verdict:
     tolerated: str | None = None
 
 
-def verdict(
-    outcome: Outcome, stderr: str, exceptions: Sequence[re.Pattern[str]], log: str
-) -> Verdict:
+def verdict(outcome: Outcome, exceptions: Sequence[re.Pattern[str]], log: str) -> Verdict:
     """Judge a program.
 
     Args:
-        stderr: all that it wrote there.
         exceptions: what may stand in the error line of a program with exit code 0.
         log: where its output is, for the texts.
     """
-    ended_for_it = _not_by_itself(outcome, stderr)
+    stderr = outcome.stderr
+    ended_for_it = _not_by_itself(outcome)
     if ended_for_it is not None:
         return Verdict(ended_for_it)
     line = error_line(stderr)
@@ -42,14 +40,16 @@ def verdict(
     return Verdict(line)
 
 
-def _not_by_itself(outcome: Outcome, stderr: str) -> str | None:
+def _not_by_itself(outcome: Outcome) -> str | None:
     """What is wrong if the program did not end by its own will."""
     if outcome.reason in ("time", "memory", "start", "supervisor"):
         return outcome.message
     if outcome.unkillable:
         pids = ", ".join(str(pid) for pid in outcome.unkillable)
         return f"processes {pids} cannot be ended; they hang in the kernel"
-    return _killed(outcome.signal, error_line(stderr)) if outcome.signal is not None else None
+    if outcome.signal is None:
+        return None
+    return _killed(outcome.signal, error_line(outcome.stderr))
 
 
 def error_line(stderr: str) -> str | None:

@@ -5,12 +5,16 @@ import os
 import signal
 import socket
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 import requests
+
+from tests.activemq import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,3 +85,59 @@ def test_a_port_that_is_taken_is_said(folder: Path) -> None:
 def test_check_sends_one_run_through() -> None:
     checked = demo("--check")
     assert checked.returncode == 0, checked.stderr + checked.stdout
+
+
+def test_a_broker_that_is_not_there_is_said(folder: Path) -> None:
+    port = free_port()
+    started = subprocess.run(
+        [
+            *(sys.executable, "-m", "demo", "--state-dir", str(folder), "--port", "0"),
+            *("--broker", f"127.0.0.1:{port}"),
+        ],
+        cwd=ROOT,
+        env=os.environ | {"WORKFLOW_USER": "workflow", "WORKFLOW_PASS": "x"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert started.returncode == 1
+    assert f"The broker at 127.0.0.1:{port} does not answer" in started.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_during_the_start_is_prompt(folder: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "demo", "--state-dir", str(folder), "--port", "0"]
+    started = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    database = folder / "logs" / "database.log"
+    deadline = time.monotonic() + 120
+    while not database.exists():
+        assert started.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    children = family(folder)[1:]
+    started.send_signal(number)
+    _, said = started.communicate(timeout=15)
+    assert started.returncode == 1
+    assert "stopped while" in said
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
+    assert str(folder) not in str([p.info["cmdline"] for p in psutil.process_iter(["cmdline"])])
+
+
+def test_root_without_util_linux_is_said(folder: Path) -> None:
+    """The test runs the same where we are root and where we are not."""
+    script = (
+        "import os\nfrom demo.postgres import PostgresError, unprivileged\n"
+        "try:\n    print(*unprivileged(['true']))\nexcept PostgresError as e:\n    print(e)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={"PATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    expected = "unshare and setpriv is not installed" if os.geteuid() == 0 else "true"
+    assert expected in done.stdout

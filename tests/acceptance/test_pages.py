@@ -1,6 +1,7 @@
 """The facility's home and a run page in a real browser, while things happen."""
 
 import itertools
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -246,3 +247,36 @@ def test_a_frozen_page_says_so(page: Page, facility: Facility) -> None:
     expect(page.locator("#connection")).to_contain_text("data as of", timeout=20_000)
     page.context.set_offline(False)
     expect(page.locator("#connection")).to_be_hidden(timeout=30_000)
+
+
+def test_scripts_are_sent_compressed_and_kept(page: Page, facility: Facility, run: int) -> None:
+    page.goto(f"{facility.endpoints.web}/report/seq/{run}/")
+    address = page.locator("script[src*=plotly]").get_attribute("src")
+    answer = page.request.get(
+        f"{facility.endpoints.web}{address}", headers={"Accept-Encoding": "gzip"}
+    )
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "immutable" in answer.headers["cache-control"]
+    assert int(answer.headers["content-length"]) < 2_000_000
+
+
+def test_pages_come_back_after_the_database(facility: Facility) -> None:
+    web = f"{facility.endpoints.web}/dasmon/"
+    with facility.session() as session:
+        keys = {"key": "instrument *"}
+        streams = [
+            session.get(f"{facility.endpoints.web}/events/", params=keys, stream=True, timeout=20)
+            for _ in range(20)
+        ]
+        assert {stream.status_code for stream in streams} == {200}
+        assert session.get(web, timeout=20).status_code == 200
+        for stream in streams:
+            stream.close()
+        facility.kill("database")
+        answers = [session.get(web, timeout=20)]
+        deadline = time.monotonic() + 20
+        while answers[-1].status_code != 200 and time.monotonic() < deadline:
+            answers.append(session.get(web, timeout=20))
+    assert answers[-1].status_code == 200
+    assert all("database does not answer" in answer.text for answer in answers[:-1])
+    assert {answer.status_code for answer in answers} <= {200, 503}

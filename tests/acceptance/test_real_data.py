@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,13 @@ def measured(
 def drawn_plot(page: Page, facility: Facility, instrument: str, run_number: int) -> dict[str, Any]:
     """The traces and the layout that the browser has drawn on the run page."""
     page.goto(f"{facility.endpoints.web}/report/{instrument}/{run_number}/")
-    page.wait_for_function(
-        "() => { const plot = document.getElementById('plot');"
-        " return plot && plot.data && plot.querySelector('.main-svg'); }",
-        timeout=30_000,
-    )
+    page.locator("#plot[data-shown]").wait_for(timeout=30_000)
+    image = page.locator("#plot .hm image").first.bounding_box()
+    assert image is not None
+    assert min(image["width"], image["height"]) > 100
     drawn: dict[str, Any] = page.evaluate(
         "() => { const plot = document.getElementById('plot');"
-        " return {data: plot.data, meta: plot.layout.meta,"
-        " ink: plot.querySelectorAll('.main-svg path, .main-svg image').length}; }"
+        " return {data: plot.data, meta: plot.layout.meta}; }"
     )
     return drawn
 
@@ -62,7 +61,7 @@ def await_reduction(
     )
     page.goto(f"{facility.endpoints.web}/report/{instrument}/{run_number}/")
     if attempt > 1:
-        expect(page.locator("body")).to_contain_text(f"Attempt {attempt}")
+        expect(page.locator("body")).to_contain_text(re.compile(rf"Attempt\s*{attempt}\b"))
     expect(page.locator("body")).to_contain_text("Reduced in", timeout=60_000)
 
 
@@ -85,7 +84,6 @@ def test_lrmecs(facility: Facility, page: Page, screenshots: Path, form: str) ->
 
     traces = {trace["type"]: trace for trace in plot["data"]}
     assert traces.keys() == {"heatmap", "scatter"}
-    assert plot["ink"] > 2
     assert 110 < plot["meta"]["incident_energy_meV"] < 140
     energy, counts = (np.array(traces["scatter"][axis], float) for axis in ("x", "y"))
     near = np.abs(energy) < 15

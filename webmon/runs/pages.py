@@ -26,7 +26,7 @@ from workflow_manager.domain import destinations
 from workflow_manager.domain.states import RunState
 from workflow_manager.domain.steps import Phase, Step
 from workflow_manager.models import Event, Job, Run
-from workflow_manager.selectors import HourOfRuns, Position, RunFilter
+from workflow_manager.selectors import HourOfRuns, InstrumentNow, Position, RunFilter
 
 ROWS = 50
 EVENTS = 500
@@ -127,6 +127,8 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
+    """One run; `older` is the `before` of the next part of its events, empty at the end."""
+
     instrument: str
     number: int
     proposal: str
@@ -138,6 +140,8 @@ class RunPage:
     steps: tuple[StepFacts, ...]
     errors: tuple[StepFacts, ...]
     events: tuple[EventRow, ...]
+    is_first_part: bool
+    older: str
     previous: int | None
     next: int | None
     read_at: dt.datetime
@@ -145,13 +149,19 @@ class RunPage:
 
 def home_page(wanted: RunFilter, older_than: Position | None, now: dt.datetime) -> HomePage:
     """The whole facility; `wanted` restricts the list of runs, not the tiles."""
-    present = now_part(now)
-    names = tuple(tile.instrument for tile in present.tiles)
-    return HomePage(present, run_list(wanted, older_than, now), names, now)
+    runs = _listed(wanted, older_than)
+    found = selectors.instruments_now(known=runs)
+    jobs = selectors.newest_jobs({run.id for run in (*runs, *_shown_on_tiles(found))})
+    present = NowPart(_tiles(found, jobs, now), selectors.health(), now)
+    names = tuple(each.instrument.name for each in found)
+    return HomePage(present, _run_list(wanted, older_than, runs, jobs, now), names, now)
 
 
 def now_part(now: dt.datetime) -> NowPart:
-    return NowPart(tiles(now), selectors.health(), now)
+    """A tile for each instrument by name, and the system's own health."""
+    found = selectors.instruments_now()
+    jobs = selectors.newest_jobs({run.id for run in _shown_on_tiles(found)})
+    return NowPart(_tiles(found, jobs, now), selectors.health(), now)
 
 
 def run_list_page(wanted: RunFilter, older_than: Position | None, now: dt.datetime) -> RunListPage:
@@ -160,32 +170,51 @@ def run_list_page(wanted: RunFilter, older_than: Position | None, now: dt.dateti
 
 
 def run_list(wanted: RunFilter, older_than: Position | None, now: dt.datetime) -> RunList:
-    """One part of the runs; one more row is read to know whether there is a next part."""
-    runs = selectors.latest_runs(wanted, limit=ROWS + 1, older_than=older_than)
+    """One part of the runs."""
+    runs = _listed(wanted, older_than)
+    jobs = selectors.newest_jobs([run.id for run in runs])
+    return _run_list(wanted, older_than, runs, jobs, now)
+
+
+def _listed(wanted: RunFilter, older_than: Position | None) -> list[Run]:
+    """One more run is read than is shown, to know whether there is a next part."""
+    return selectors.latest_runs(wanted, limit=ROWS + 1, older_than=older_than)
+
+
+def _run_list(
+    wanted: RunFilter,
+    older_than: Position | None,
+    runs: Sequence[Run],
+    jobs: Mapping[tuple[int, Step], Job],
+    now: dt.datetime,
+) -> RunList:
     shown = runs[:ROWS]
-    jobs = selectors.newest_jobs([run.id for run in shown])
     older = place(shown[-1]) if len(runs) > ROWS else ""
     rows = tuple(_row(run, jobs) for run in shown)
     return RunList(wanted, rows, older_than is None, older, now)
 
 
-def tiles(now: dt.datetime) -> tuple[Tile, ...]:
-    """One for each instrument, by name."""
-    zone = ZoneInfo(settings.TIME_ZONE)
-    found = selectors.instruments_now()
-    runs = {run.id for each in found for run in (each.newest, each.newest_reduced) if run}
-    jobs = selectors.newest_jobs(runs)
+def _shown_on_tiles(found: Sequence[InstrumentNow]) -> list[Run]:
+    return [run for each in found for run in (each.newest, each.newest_reduced) if run]
+
+
+def _tiles(
+    found: Sequence[InstrumentNow], jobs: Mapping[tuple[int, Step], Job], now: dt.datetime
+) -> tuple[Tile, ...]:
+    day = _Day(now)
     hours: dict[int, list[HourOfRuns]] = {}
-    for hour in selectors.runs_per_hour(_hour(now, zone) - dt.timedelta(hours=HOURS + 1), zone):
+    for hour in selectors.runs_per_hour(day.starts):
         hours.setdefault(hour.instrument_id, []).append(hour)
-    return tuple(_tile(each, jobs, hours.get(each.instrument.id, []), now, zone) for each in found)
+    return tuple(_tile(each, jobs, hours.get(each.instrument.id, []), day) for each in found)
 
 
-def run_page(run: Run, now: dt.datetime) -> RunPage:
+def run_page(run: Run, older_than: Position | None, now: dt.datetime) -> RunPage:
+    """One more event is read to know whether there is a next part."""
     jobs = selectors.jobs_of(run)
-    events = selectors.events_of(run, limit=EVENTS)
+    events = selectors.events_of(run, limit=EVENTS + 1, older_than=older_than)
+    shown = events[:EVENTS]
     newest = {(job.run_id, Step(job.step)): job for job in sorted(jobs, key=_attempt)}
-    facts = run_facts(run, newest, events)
+    facts = run_facts(run, newest, _why_not_reduced(run))
     before, after = selectors.neighbours(run)
     steps = tuple(facts.steps[step] for step in Step)
     return RunPage(
@@ -199,7 +228,9 @@ def run_page(run: Run, now: dt.datetime) -> RunPage:
         data_file=run.data_file,
         steps=steps,
         errors=tuple(step for step in steps if step.phase is Phase.FAILED and step.error),
-        events=tuple(_event_row(event) for event in events),
+        events=tuple(_event_row(event) for event in shown),
+        is_first_part=older_than is None,
+        older=_event_place(shown[-1]) if len(events) > EVENTS else "",
         previous=before,
         next=after,
         read_at=now,
@@ -207,7 +238,9 @@ def run_page(run: Run, now: dt.datetime) -> RunPage:
 
 
 def run_facts(
-    run: Run, jobs: Mapping[tuple[int, Step], Job], events: Sequence[Event] = ()
+    run: Run,
+    jobs: Mapping[tuple[int, Step], Job],
+    why_not_reduced: WhyNotReduced = WhyNotReduced.UNKNOWN,
 ) -> RunFacts:
     """What a verdict needs; `jobs` are the newest attempts by run and step."""
     return RunFacts(
@@ -215,7 +248,7 @@ def run_facts(
         created_at=run.created_at,
         data_ready_at=run.data_ready_at,
         steps={step: _step_facts(run, step, jobs.get((run.id, step))) for step in Step},
-        why_not_reduced=_why_not_reduced(events),
+        why_not_reduced=why_not_reduced,
     )
 
 
@@ -264,12 +297,12 @@ def _step_facts(run: Run, step: Step, job: Job | None) -> StepFacts:
     )
 
 
-def _why_not_reduced(events: Sequence[Event]) -> WhyNotReduced:
-    """Events come newest first, so the first that says it counts."""
-    for event in events:
-        if event.queue in _SKIPPED_BY:
-            return _SKIPPED_BY[event.queue]
-    return WhyNotReduced.UNKNOWN
+def _why_not_reduced(run: Run) -> WhyNotReduced:
+    """What the newest message says that ended the reduction without one."""
+    if run.phase(Step.REDUCTION) is not Phase.SKIPPED:
+        return WhyNotReduced.UNKNOWN
+    queue = selectors.newest_queue(run, _SKIPPED_BY)
+    return _SKIPPED_BY.get(queue, WhyNotReduced.UNKNOWN)
 
 
 _SKIPPED_BY = {
@@ -295,15 +328,26 @@ def _row(run: Run, jobs: Mapping[tuple[int, Step], Job]) -> RunRow:
     )
 
 
+class _Day:
+    """The last hours of the facility's clock, the present one last, and which are of today."""
+
+    def __init__(self, now: dt.datetime) -> None:
+        zone = ZoneInfo(settings.TIME_ZONE)
+        local = now.astimezone(zone).replace(minute=0, second=0, microsecond=0)
+        present = local.astimezone(dt.UTC)
+        self.starts = [present - dt.timedelta(hours=ago) for ago in reversed(range(HOURS + 1))]
+        today = [start.astimezone(zone).date() == local.date() for start in self.starts]
+        self.today_from = today.index(True)
+
+
 def _tile(
-    each: selectors.InstrumentNow,
+    each: InstrumentNow,
     jobs: Mapping[tuple[int, Step], Job],
     hours: Sequence[HourOfRuns],
-    now: dt.datetime,
-    zone: dt.tzinfo,
+    day: _Day,
 ) -> Tile:
-    today = [hour for hour in hours if hour.hour.astimezone(zone).date() == _today(now, zone)]
-    bars = _bars(hours, now, zone)
+    today = [hour for hour in hours if hour.hour >= day.today_from]
+    bars = _bars(hours, day)
     return Tile(
         instrument=each.instrument.name,
         facility=each.instrument.facility,
@@ -316,27 +360,16 @@ def _tile(
     )
 
 
-def _bars(hours: Sequence[HourOfRuns], now: dt.datetime, zone: dt.tzinfo) -> tuple[Bar, ...]:
-    """The last hours, the present one last; hours without runs have a bar of zero."""
-    counted = {hour.hour.astimezone(dt.UTC): hour for hour in hours}
-    present = _hour(now, zone)
-    moments = (present - dt.timedelta(hours=ago) for ago in reversed(range(HOURS)))
-    return tuple(
-        Bar(moment, found.runs, found.failed)
-        if (found := counted.get(moment))
-        else Bar(moment, 0, 0)
-        for moment in moments
-    )
+def _bars(hours: Sequence[HourOfRuns], day: _Day) -> tuple[Bar, ...]:
+    """The last hours; those without runs have a bar of zero. A day may have 25, a chart has 24."""
+    runs, failed = [0] * len(day.starts), [0] * len(day.starts)
+    for hour in hours:
+        runs[hour.hour], failed[hour.hour] = hour.runs, hour.failed
+    return tuple(map(Bar, day.starts[1:], runs[1:], failed[1:]))
 
 
-def _hour(now: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
-    """When the present hour of that zone began, in UTC."""
-    local = now.astimezone(zone).replace(minute=0, second=0, microsecond=0)
-    return local.astimezone(dt.UTC)
-
-
-def _today(now: dt.datetime, zone: dt.tzinfo) -> dt.date:
-    return now.astimezone(zone).date()
+def _event_place(event: Event) -> str:
+    return f"{event.received_at.isoformat()}~{event.id}"
 
 
 def _event_row(event: Event) -> EventRow:

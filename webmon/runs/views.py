@@ -50,7 +50,7 @@ def run(request: HttpRequest, instrument: str, number: int) -> HttpResponse:
     found = selectors.run_of(instrument, number) if number <= pages.LARGEST_NUMBER else None
     if found is None:
         raise Http404
-    page = pages.run_page(found, timezone.now())
+    page = pages.run_page(found, _older_than(request), timezone.now())
     template = _RUN_PARTS.get(part_wanted(request), "runs/run.html")
     response = answer(request, template, page)
     response.headers[HEADER] = PLOT_POLICY

@@ -4,11 +4,13 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from workflow_manager.broker.embedded.memory import MemoryFullError
 from workflow_manager.broker.embedded.queues import AckMode, Message, Subscription
 from workflow_manager.broker.embedded.switchboard import MAX_DELIVERIES, Switchboard
 from workflow_manager.broker.ports import (
     BrokerUnavailableError,
     Delivery,
+    MessageRefusedError,
     OutgoingMessage,
 )
 from workflow_manager.broker.ports import Subscription as Wish
@@ -44,7 +46,12 @@ class MemoryPublisher:
                 raise BrokerUnavailableError("the broker in memory is switched off")
             for each in messages:
                 headers = {**each.headers, "persistent": "true" if each.persistent else "false"}
-                self._broker.switchboard.send(each.destination, headers, each.body, each.persistent)
+                try:
+                    self._broker.switchboard.send(
+                        each.destination, headers, each.body, each.persistent
+                    )
+                except MemoryFullError as error:
+                    raise MessageRefusedError(str(error)) from error
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -17,8 +17,12 @@ class BrokerUnavailableError(BrokerError):
     """No broker of the list can be reached, or the connection was lost before it confirmed."""
 
 
+class LoginRefusedError(BrokerError):
+    """The broker is there and does not let us in: our user, password or rights are wrong."""
+
+
 class MessageRefusedError(BrokerError):
-    """The broker is there and refused: bad credentials, no right, or message too large."""
+    """The broker took the connection and refused a message: no right, or too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,8 @@ class Publisher(Protocol):
 
         Raises:
             BrokerUnavailableError: some may have arrived, some not: send all of them again.
-            MessageRefusedError: the broker said no.
+            LoginRefusedError: the broker does not let us in; nothing was sent.
+            MessageRefusedError: the broker refused one of them; send them one by one.
         """
 
     def close(self) -> None: ...

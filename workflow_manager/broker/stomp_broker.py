@@ -24,6 +24,7 @@ from workflow_manager.broker.ports import (
     BrokerError,
     BrokerUnavailableError,
     Delivery,
+    LoginRefusedError,
     MessageRefusedError,
     OutgoingMessage,
     Subscription,
@@ -249,7 +250,7 @@ def _open_link(config: BrokerConfig, on_message: Callable[[Any], None]) -> _Link
     """A connection to the first broker of the list that takes us.
 
     Raises:
-        MessageRefusedError: none took us and at least one refused.
+        LoginRefusedError: none took us and at least one refused.
         BrokerUnavailableError: none can be reached.
     """
     failures: list[BrokerError] = []
@@ -264,7 +265,7 @@ def _open_link(config: BrokerConfig, on_message: Callable[[Any], None]) -> _Link
             return link
     text = "; ".join(str(failure) for failure in failures) or "the list of brokers is empty"
     if any(isinstance(failure, MessageRefusedError) for failure in failures):
-        raise MessageRefusedError(text)
+        raise LoginRefusedError(text)
     raise BrokerUnavailableError(text)
 
 
@@ -447,7 +448,8 @@ class _Receiver:
         headers: Mapping[str, str] = MappingProxyType(frame.headers)
         delivery = StompDelivery(
             destination=headers.get("destination", ""),
-            message_id=headers.get("message-id", ""),
+            # Artemis puts its name for the consumer before a "#", new for each subscription.
+            message_id=headers.get("message-id", "").rsplit("#", 1)[-1],
             body=frame.body or b"",
             headers=headers,
             _link=link,

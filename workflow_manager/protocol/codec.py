@@ -15,11 +15,12 @@ from workflow_manager.domain import destinations as names
 from workflow_manager.protocol.messages import JobReference, RunMessage
 
 # Names become folders, URLs and keys: letters, digits, and single marks inside.
-_INSTRUMENT = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.IGNORECASE)
-_PROPOSAL = re.compile(r"[a-z0-9](?!.*\.\.)[a-z0-9_.-]{0,63}", re.IGNORECASE)
-_FACILITY = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.IGNORECASE)
+_INSTRUMENT = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.IGNORECASE | re.ASCII)
+_PROPOSAL = re.compile(r"[a-z0-9](?!.*\.\.)[a-z0-9_.-]{0,63}", re.IGNORECASE | re.ASCII)
+_FACILITY = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.IGNORECASE | re.ASCII)
 _LARGEST_RUN_NUMBER = 2**31 - 1
 _LONGEST_PATH = 4096
+_LARGEST_BODY = 1024 * 1024
 
 # JSON of this depth says nothing about a run, and would end Python's parser.
 _DEEPEST = 100
@@ -87,6 +88,10 @@ class _UnusableError(ValueError):
 
 
 def _object(body: bytes, facility_root: PurePosixPath) -> dict[str, Any]:
+    if len(body) > _LARGEST_BODY:
+        raise _UnusableError(
+            f"The body has {len(body)} bytes; a message about a run has at most {_LARGEST_BODY}."
+        )
     try:
         text = body.decode("utf-8").strip()
     except UnicodeDecodeError as error:
@@ -172,10 +177,14 @@ def _with_sms_meaning(destination: str, content: dict[str, Any]) -> dict[str, An
     missing = [k for k in ("run_number", "msg_type", "reason", "ipts") if k not in content]
     if missing:
         raise _UnusableError(f"The SMS message lacks {', '.join(missing)}; it is about no run.")
-    return content | {
-        "instrument": names.instrument_of_topic(destination),
-        "information": content["reason"],
-    }
+    return (
+        {"facility": names.facility_of_topic(destination)}
+        | content
+        | {
+            "instrument": names.instrument_of_topic(destination),
+            "information": content["reason"],
+        }
+    )
 
 
 def _message(destination: str, content: dict[str, Any], root: PurePosixPath) -> RunMessage:

@@ -1,12 +1,22 @@
 -- name: oldest
--- The next messages to send; several relays never take the same one.
-SELECT id, destination, body, job_id FROM workflow_outbox
-ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+-- The next messages to send, at most so many and so heavy (one is always taken); several relays
+-- never take the same one.
+WITH taken AS (
+    SELECT id, destination, body, job_id FROM workflow_outbox
+    ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+),
+weighed AS (
+    SELECT *, sum(length(body)) OVER (ORDER BY id) - length(body) AS weight_before FROM taken
+)
+SELECT id, destination, body, job_id FROM weighed WHERE weight_before < %(bytes)s ORDER BY id
+
+-- name: forget
+-- The broker has them: the rows go.
+DELETE FROM workflow_outbox WHERE id = ANY(%(ids)s)
 
 -- name: sent
--- The broker has them: the rows go, and the jobs know when.
-WITH gone AS (DELETE FROM workflow_outbox WHERE id = ANY(%(ids)s) RETURNING job_id)
-UPDATE workflow_job SET sent_at = now() FROM gone WHERE workflow_job.id = gone.job_id
+-- The jobs know when their messages went; they are locked before, in order.
+UPDATE workflow_job SET sent_at = now() WHERE id = ANY(%(job_ids)s)
 
 -- name: refused
 -- The broker will never take it: the attempt failed, and says why.

@@ -1,16 +1,19 @@
 -- name: known_instruments
--- The instruments among these names.
-SELECT name, id FROM workflow_instrument WHERE name = ANY(%(names)s)
+-- The instruments among these names, less those whose facility is only now told.
+SELECT name, id FROM workflow_instrument
+JOIN unnest(%(names)s::text[], %(facilities)s::text[]) AS given (name, facility) USING (name)
+WHERE workflow_instrument.facility <> '' OR given.facility = ''
 
 -- name: add_instruments
--- A run message is what makes an instrument known.
+-- A run message is what makes an instrument known, or tells its facility.
 INSERT INTO workflow_instrument (name, facility)
 SELECT * FROM unnest(%(names)s::text[], %(facilities)s::text[])
-ON CONFLICT (name) DO NOTHING
+ON CONFLICT (name) DO UPDATE SET facility = excluded.facility
+WHERE workflow_instrument.facility = ''
 
 -- name: known_proposals
 -- The proposals among these names.
-SELECT name, id FROM workflow_proposal WHERE name = ANY(%(names)s)
+SELECT name, id FROM workflow_proposal WHERE name = ANY(%(names)s::text[])
 
 -- name: add_proposals
 -- A run message is what makes a proposal known.
@@ -68,6 +71,10 @@ SELECT * FROM unnest(
     %(agent)s::text[], %(error)s::text[], %(exit_code)s::int[]
 )
 
+-- name: lock_jobs
+-- Everybody who changes several jobs locks them first, by number: so nobody waits in a circle.
+SELECT 1 FROM workflow_job WHERE id = ANY(%(ids)s) ORDER BY id FOR NO KEY UPDATE
+
 -- name: update_jobs
 -- What reports changed of attempts that were there.
 UPDATE workflow_job AS job SET
@@ -108,12 +115,14 @@ WHERE run.id = new.id
 
 -- name: reject
 -- Keeps what could not be handled, once.
-INSERT INTO workflow_rejected_message (destination, message_id, headers, body, reason)
-SELECT * FROM unnest(
-    %(destination)s::text[], %(message_id)s::text[], %(headers)s::jsonb[], %(body)s::bytea[],
-    %(reason)s::text[]
+INSERT INTO workflow_rejected_message (
+    identity, destination, message_id, headers, body, reason
 )
-ON CONFLICT (message_id, destination) DO NOTHING
+SELECT * FROM unnest(
+    %(identity)s::text[], %(destination)s::text[], %(message_id)s::text[], %(headers)s::jsonb[],
+    %(body)s::bytea[], %(reason)s::text[]
+)
+ON CONFLICT (identity) DO NOTHING
 
 -- name: notify
 -- Tells every web process which keys changed; they read again what they show.

@@ -12,7 +12,7 @@ from workflow_manager.broker.consumer import Consumer
 from workflow_manager.broker.ports import (
     BrokerUnavailableError,
     Delivery,
-    MessageRefusedError,
+    LoginRefusedError,
     OutgoingMessage,
     Publisher,
     Subscription,
@@ -228,7 +228,7 @@ def test_batches_gather_and_stop_promptly(house: House, name: Name) -> None:
 def test_a_wrong_password_is_refused_with_the_brokers_words(
     stomp_house: StompHouse, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(MessageRefusedError, match=r"(?i)refused: .*invalid|not valid"):
+    with pytest.raises(LoginRefusedError, match=r"(?i)refused: .*invalid|not valid"):
         StompPublisher(stomp_house.stranger()).publish(queued([b""], "X"))
     subscriber = StompSubscriber(stomp_house.stranger())
     subscriber.start([Subscription("X")], lambda _: None)

@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from pytest_django import Settings
 
 from livedata.services import append
 
@@ -18,8 +19,8 @@ def store(text: str, data_type: int) -> None:
 
 
 @pytest.fixture
-def reader(client: Client, uploads: User) -> Client:
-    client.force_login(uploads)
+def reader(client: Client, db: None) -> Client:
+    client.force_login(User.objects.create_user("reader"))
     return client
 
 
@@ -29,6 +30,19 @@ def test_strangers_are_sent_to_the_log_in(client: Client, address: str) -> None:
     response = client.get(f"/plots/arcs/1/{address}/")
     assert response.status_code == 302
     assert response["Location"].startswith("/users/login")
+
+
+@pytest.mark.parametrize("address", ["history", "history/1", "figure"])
+def test_whom_the_policy_refuses_sees_nothing(
+    reader: Client, address: str, settings: Settings
+) -> None:
+    store(DIV, 1)
+    settings.LIVEDATA_PAGE_POLICY = f"{__name__}.nobody"
+    assert reader.get(f"/plots/arcs/1/{address}/").status_code == 403
+
+
+def nobody(user: User) -> bool:
+    return False
 
 
 def test_history_is_newest_first(reader: Client) -> None:

@@ -91,8 +91,9 @@ def test_a_result_outlives_agent_and_broker(
     agent.start()
     broker.start()
     desk.wait_for("REDUCTION.COMPLETE", timeout=40)
-    wait_until(lambda: _settled(agent) == 1)
     # The delivery is acknowledged without a second run: nothing is in work or waits.
+    wait_until(lambda: "is acknowledged" in agent.log, 40)
+    assert _settled(agent) == 1
     agent.stop()
     start_agent(max_procs=1)
     desk.send(facility.job(2))

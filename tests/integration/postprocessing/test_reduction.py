@@ -15,6 +15,7 @@ from tests.integration.postprocessing.facility import (
     processes_with,
     wait_until,
 )
+from workflow_manager.protocol.codec import encode
 
 
 def _log(facility: Facility, run: int = 1, suffix: str = "log") -> Path:
@@ -231,6 +232,10 @@ def test_bodies_that_are_no_message_are_kept_and_stop_nothing(
 ) -> None:
     hostile = [b"not json", b"[1]", b"7", b"\xff\xfe", b'{"a": NaN}', b"[" * 100_000]
     hostile += [b'{"a": "\\ud800"}', b'{"a": 1e999}', b""]
+    hostile += [
+        encode(facility.job()).replace(b"{", b'{"a": ' + b"[" * n + b"]" * n + b", ")
+        for n in (101, 700)
+    ]
     for body in hostile:
         desk.send(body)
     facility.script("pass")

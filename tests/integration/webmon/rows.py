@@ -100,6 +100,7 @@ def reject(
     reason: str = "run_number 'many' is not a whole number",
 ) -> RejectedMessage:
     return RejectedMessage.objects.create(
+        identity=f"rejected-{RejectedMessage.objects.count()}",
         destination="/queue/POSTPROCESS.DATA_READY",
         message_id=f"ID:rejected-{RejectedMessage.objects.count()}",
         headers={"content-type": "text/plain", "JMSXUserID": "wfclient"},

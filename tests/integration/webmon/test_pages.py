@@ -4,15 +4,19 @@ import itertools
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.db import OperationalError
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from pytest_django import DjangoAssertNumQueries
 
 from tests.integration.webmon import rows
+from webmon.runs.pages import EVENTS
+from webmon.ui.views import server_error
 from workflow_manager import selectors
 from workflow_manager.domain import destinations as names
 from workflow_manager.domain.states import RunState, run_state
 from workflow_manager.domain.steps import Phase, Step
-from workflow_manager.models import Instrument, Run
+from workflow_manager.models import Event, Instrument, Run
 from workflow_manager.selectors import RunFilter
 
 D, F, S, W, R, K = (
@@ -209,7 +213,7 @@ def test_texts_of_strangers_stay_texts(admin: Client) -> None:
 @pytest.mark.parametrize(
     ("address", "statements"),
     [
-        ("/dasmon/", 12),
+        ("/dasmon/", 11),
         ("/report/", 8),
         ("/report/arcs/", 8),
         ("/report/arcs/1/", 10),
@@ -260,3 +264,55 @@ def test_rejected_messages_show_their_bytes(admin: Client) -> None:
     assert "\\xff{&quot;a&quot;: &quot;&lt;b&gt;&quot;}\\x00" in text
     assert "Body, laid out" not in text
     assert "Body, laid out" in page(admin, f"/system/rejected/{rows.reject(b'[1]').id}/")
+
+
+def test_the_events_of_a_long_story_go_on(user: Client) -> None:
+    run = rows.add_run("arcs", 5, phases=(D, K, W))
+    made = 2 * EVENTS
+    first = Event.objects.filter(run=run).first()
+    assert first is not None
+    Event.objects.bulk_create(
+        Event(run=run, queue=names.POSTPROCESS_INFO, message_id=f"ID:{n}", body={})
+        for n in range(made)
+    )
+    seen: list[int] = []
+    address, parts = "/report/arcs/5/", 0
+    while True:
+        part = value(user, address)
+        seen += [event["id"] for event in part["events"]]
+        parts += 1
+        assert "no reduction script" in part["verdict"]["before"]
+        if not part["older"]:
+            break
+        address = "/report/arcs/5/?before=" + part["older"].replace("+", "%2B")
+    assert parts == 3
+    assert len(seen) == len(set(seen)) == Event.objects.filter(run=run).count()
+    text = page(user, "/report/arcs/5/")
+    assert f"{EVENTS} events are shown, there are more." in text
+    assert 'rel="next" href="?before=' in text
+
+
+def answered(error: Exception) -> tuple[HttpResponse, str]:
+    """What a page says while this error is handled."""
+
+    def fail() -> None:
+        raise error
+
+    try:
+        fail()
+    except type(error):
+        response = server_error(RequestFactory().get("/"))
+    return response, response.content.decode()
+
+
+def test_without_the_database_a_page_says_when_it_tries_again() -> None:
+    response, text = answered(OperationalError("the connection is closed"))
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert "The database does not answer" in text
+    assert '<meta http-equiv="refresh" content="5">' in text
+
+
+def test_another_error_is_ours() -> None:
+    response, text = answered(ValueError("a mistake"))
+    assert response.status_code == 500
+    assert "broke on our side" in text

@@ -26,6 +26,11 @@ TABLE = {
     "/system/rejected/{rejected}/": (LOG_IN, 403, 403, 403, 200),
     "/system/rejected/99999999999999999999999/": (LOG_IN, 403, 403, 403, 404),
     "/events/?key=bad+key!": (LOG_IN, 403, 400, 400, 400),
+    "/plots/arcs/214583/history/": (LOG_IN, 403, 200, 200, 200),
+    "/plots/arcs/214583/history/1/": (LOG_IN, 403, 200, 200, 200),
+    "/plots/arcs/214583/history/2/": (LOG_IN, 403, 404, 404, 404),
+    "/plots/arcs/214583/figure/": (LOG_IN, 403, 200, 200, 200),
+    "/plots/arcs/99/figure/": (LOG_IN, 403, 404, 404, 404),
     "/users/login": (200, 302, 302, 302, 302),
     "/users/logout": (200, 200, 200, 200, 200),
     "/ht/": (200, 200, 200, 200, 200),
@@ -39,7 +44,7 @@ TABLE = {
 
 @pytest.mark.parametrize("place", range(len(PEOPLE)), ids=PEOPLE)
 def test_every_page(place: int, client_of: Callable[[str], Client]) -> None:
-    rows.add_run()
+    rows.add_plot(rows.add_run())
     rejected = rows.reject().id
     client = client_of(PEOPLE[place])
     answered: dict[str, int | str] = {}

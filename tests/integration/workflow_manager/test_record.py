@@ -1,12 +1,15 @@
 """Messages become rows, jobs and an outbox, in one transaction, once."""
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from workflow_manager.domain.steps import Phase
 from workflow_manager.handlers import handle
@@ -150,3 +153,83 @@ def test_no_instrument_comes_from_a_bad_name() -> None:
     take_in(arrival("POSTPROCESS.DATA_READY", "m1", instrument="../../etc"))
     assert not Instrument.objects.exists()
     assert "not a name" in RejectedMessage.objects.get().reason
+
+
+def test_a_message_whose_number_was_used_before_is_not_taken_for_the_old_one() -> None:
+    # A broker that lost its data counts from the beginning again.
+    take_in(arrival("POSTPROCESS.DATA_READY", "7"))
+    take_in(arrival("POSTPROCESS.DATA_READY", "7", run_number=2))
+    assert set(Run.objects.values_list("number", flat=True)) == {1, 2}
+    assert Job.objects.count() == 4
+
+
+def test_two_bad_messages_with_one_number_are_both_kept() -> None:
+    take_in(Arrival("Q", "7", b"one"), Arrival("Q", "7", b"two"), Arrival("Q", "7", b"two"))
+    assert RejectedMessage.objects.count() == 2
+
+
+def test_a_destination_longer_than_an_index_takes_stops_nobody() -> None:
+    long_topic = f"/topic/SNS.{secrets.token_hex(4000)}.APP.SMS"
+    take_in(arrival("POSTPROCESS.DATA_READY", "m1"), Arrival(long_topic, "x" * 5000, b"{}"))
+    assert Run.objects.count() == 1
+    assert RejectedMessage.objects.get().destination == long_topic
+
+
+@pytest.mark.parametrize(
+    "decoration",
+    [
+        {"exit_code": 2**40},
+        {"exit_code": True},
+        {"started_at": "0001-01-01T00:00:00+00:00", "ended_at": "9999-12-31T00:00:00+00:00"},
+        {"started_at": 5, "ended_at": None},
+        {"timestamp": "1e300"},
+    ],
+)
+def test_a_decoration_that_makes_no_sense_does_not_cost_the_report(
+    decoration: dict[str, Any],
+) -> None:
+    take_in(arrival("POSTPROCESS.DATA_READY", "m1"))
+    take_in(
+        arrival("REDUCTION.COMPLETE", "m2", **decoration),
+        arrival("CATALOG.ONCAT.COMPLETE", "m3", exit_code=0),
+    )
+    assert Run.objects.get().reduction == Phase.DONE
+    assert not RejectedMessage.objects.exists()
+
+
+def test_a_wish_is_forwarded_with_all_that_its_sender_said() -> None:
+    said = {"agent": "my own", "exit_code": "none of yours", "information": "by me"}
+    take_in(arrival("REDUCTION.REQUEST", "m1", **said))
+    body = json.loads(bytes(OutboxMessage.objects.get().body))
+    assert (body["agent"], body["exit_code"]) == ("my own", "none of yours")
+    assert "information" not in body
+
+
+def test_the_facility_is_learnt_from_the_topic_and_from_later_messages() -> None:
+    sms = {"run_number": "7", "msg_type": "1", "reason": "SMS run started", "ipts": "IPTS-1"}
+    take_in(Arrival("/topic/HFIR.CG2.APP.SMS", "s1", json.dumps(sms).encode()))
+    assert Instrument.objects.get().facility == "HFIR"
+    Instrument.objects.create(name="cg3")
+    take_in(arrival("POSTPROCESS.DATA_READY", "m1", instrument="CG3", facility="HFIR"))
+    assert Instrument.objects.get(name="cg3").facility == "HFIR"
+
+
+def test_heavy_batches_are_taken_in_portions() -> None:
+    heavy = [
+        arrival("POSTPROCESS.DATA_READY", f"m{n}", run_number=n, padding="x" * 900_000)
+        for n in range(12)
+    ]
+    with CaptureQueriesContext(connection) as queries:
+        take_in(*heavy)
+    assert Run.objects.count() == 12
+    assert sum("INSERT INTO workflow_run AS" in str(each["sql"]) for each in queries) == 2
+
+
+def test_one_poison_costs_a_few_transactions_and_not_one_for_each_message() -> None:
+    good = [arrival("POSTPROCESS.DATA_READY", f"m{n}", run_number=n) for n in range(64)]
+    poison = arrival("POSTPROCESS.DATA_READY", "nul\0id", run_number=100)
+    with CaptureQueriesContext(connection) as queries:
+        take_in(*good[:40], poison, *good[40:])
+    assert Run.objects.count() == 64
+    assert RejectedMessage.objects.count() == 1
+    assert sum("INSERT INTO workflow_run AS" in str(each["sql"]) for each in queries) < 20

@@ -1,6 +1,7 @@
 """Bodies, identities and reports of jobs, without files."""
 
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -9,6 +10,9 @@ from postprocessing.agent import KINDS, kinds_for, subscriptions
 from postprocessing.config import parse
 from postprocessing.reports import Ending
 from postprocessing.request import UnreadableBodyError, job_key, read
+from workflow_manager.protocol.codec import decode
+
+ROOT = PurePosixPath("/")
 
 
 def test_a_body_keeps_its_order_and_blanks() -> None:
@@ -27,6 +31,8 @@ def test_a_body_keeps_its_order_and_blanks() -> None:
         b'{"a": NaN}',
         b'{"a": 1e999}',
         b'{"a": "\\udc00"}',
+        b'{"a": ' + b"[" * 101 + b"]" * 101 + b"}",
+        b'{"a": ' * 700 + b"1" + b"}" * 700,
     ],
 )
 def test_what_is_no_message_is_refused(body: bytes) -> None:
@@ -34,12 +40,26 @@ def test_what_is_no_message_is_refused(body: bytes) -> None:
         read(body)
 
 
+def test_a_body_may_be_as_deep_as_the_managers() -> None:
+    body = b'{"a": ' + b"[" * 100 + b"]" * 100 + b"}"
+    assert decode(
+        "/queue/Q", b'{"run_number": 1, "instrument": "a", "ipts": "I", ' + body[1:], ROOT
+    )
+    assert read(body)
+
+
 def test_job_and_attempt_are_a_jobs_identity_wherever_it_comes_from() -> None:
     job = {"job_id": 1, "attempt": 1}
     first = job_key("/queue/REDUCTION.DATA_READY", "m1", b"x", job)
-    assert first == job_key("REDUCTION.DATA_READY", "m2", b"y", job)
+    assert first == job_key("REDUCTION.DATA_READY", "m2", b"x", job)
     assert first != job_key("REDUCTION.DATA_READY", "m1", b"x", {"job_id": 1, "attempt": 2})
     assert first != job_key("CATALOG.ONCAT.DATA_READY", "m1", b"x", job)
+
+
+def test_a_manager_that_counts_anew_means_another_job() -> None:
+    job = {"job_id": 1, "attempt": 1}
+    first = job_key("REDUCTION.DATA_READY", "m1", b'{"run_number": 1}', job)
+    assert first != job_key("REDUCTION.DATA_READY", "m1", b'{"run_number": 99}', job)
 
 
 def test_without_them_a_redelivery_is_known_by_its_message_id() -> None:
@@ -60,8 +80,9 @@ def test_a_final_report_is_the_received_dictionary_and_more() -> None:
 
 def test_ping_without_a_place_for_the_answer() -> None:
     assert presence.answer(b"{}", "a") is None
-    with pytest.raises(ValueError, match="JSON"):
-        presence.answer(b"[]", "a")
+    for ping in (b"[]", b'{"a": ' * 900 + b"1" + b"}" * 900):
+        with pytest.raises(UnreadableBodyError):
+            presence.answer(ping, "a")
 
 
 def test_slots_are_shared_by_the_queues_that_run_scripts() -> None:

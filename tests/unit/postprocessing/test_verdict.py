@@ -1,6 +1,7 @@
 """Exit code, signal, limit and stderr: every combination has one verdict."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -28,6 +29,7 @@ def outcome(
         leftovers=0,
         unkillable=unkillable,
         log_problem=None,
+        stderr="",
     )
 
 
@@ -70,7 +72,7 @@ def outcome(
     ],
 )
 def test_verdict(ended: Outcome, stderr: str, expected: Verdict) -> None:
-    assert verdict(ended, stderr, TOLERATED, "LOG") == expected
+    assert verdict(replace(ended, stderr=stderr), TOLERATED, "LOG") == expected
 
 
 @pytest.mark.parametrize(

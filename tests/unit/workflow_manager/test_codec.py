@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow_manager.protocol.codec import DecodeError, decode, encode, facility_path, sent_at
@@ -134,7 +134,7 @@ def test_only_strict_json_is_sent() -> None:
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
+    max_leaves=6,
 )
 
 
@@ -143,6 +143,7 @@ def test_any_bytes_are_a_message_or_a_rejection(body: bytes) -> None:
     _is_message_or_rejection(body)
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from([*GOOD, "error", "information", "job_id"]), _JSON))
 def test_any_values_of_the_known_keys_are_a_message_or_a_rejection(body: dict[str, Any]) -> None:
     _is_message_or_rejection(json.dumps({**GOOD, **body}).encode())

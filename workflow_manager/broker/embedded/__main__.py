@@ -15,6 +15,7 @@ from pathlib import Path
 
 from workflow_manager.broker.embedded import snapshot
 from workflow_manager.broker.embedded.frames import Limits
+from workflow_manager.broker.embedded.memory import MAX_BYTES, Memory
 from workflow_manager.broker.embedded.server import Server, ServerConfig
 from workflow_manager.broker.embedded.switchboard import MAX_DELIVERIES, Switchboard
 
@@ -35,6 +36,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--state", type=Path, help="file for persistent messages between two runs")
     parser.add_argument("--ready-file", type=Path, help="also write the line of JSON there")
     parser.add_argument("--max-message-bytes", type=int, default=Limits().body)
+    parser.add_argument(
+        "--max-memory-bytes",
+        type=int,
+        default=MAX_BYTES,
+        help="bytes of all messages together, beyond which senders are refused",
+    )
     parser.add_argument(
         "--max-deliveries",
         type=int,
@@ -64,12 +71,14 @@ def _announce(host: str, port: int, ready_file: Path | None) -> None:
 
 
 def _log_depths(switchboard: Switchboard) -> None:
+    memory = switchboard.memory
+    log.info("%d of %d bytes are taken", memory.used, memory.limit)
     for name, queue in sorted(switchboard.queues.items()):
         log.info("%s: %d waiting, %d readers", name, len(queue.waiting), len(queue.readers))
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
-    switchboard = Switchboard(arguments.max_deliveries)
+    switchboard = Switchboard(arguments.max_deliveries, Memory(arguments.max_memory_bytes))
     if arguments.state is not None:
         log.info(
             "%d messages from %s", snapshot.load(switchboard, arguments.state), arguments.state

@@ -8,8 +8,10 @@ while a message that kills its reader each time is parked in the end.
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+from workflow_manager.broker.embedded.memory import Memory, weight
 
 TOPIC_BACKLOG = 1000  # messages kept for a slow reader of a topic; then the oldest go
 
@@ -33,6 +35,15 @@ class Message:
     is_redelivered: bool = False
     queue: "Queue | None" = None
     wire: dict[str, bytes] = field(default_factory=dict)  # encoded headers by protocol version
+    size: int = field(init=False)  # bytes; stays what was accounted when headers are added
+
+    def __post_init__(self) -> None:
+        self.size = weight(self.headers, self.body)
+
+    def release(self) -> None:
+        """It is done: its room is free. A topic's message is accounted where it waits."""
+        if self.queue is not None:
+            self.queue.memory.used -= self.size
 
 
 @dataclass(slots=True, eq=False)
@@ -45,10 +56,11 @@ class Subscription:
     mode: AckMode
     prefetch: int
     deliver: Callable[["Subscription", Message], None]
+    memory: Memory
     is_blocked: Callable[[], bool] = lambda: False
     unacked: dict[str, Message] = field(default_factory=dict)
     queues: list["Queue"] = field(default_factory=list)
-    backlog: deque[Message] = field(default_factory=lambda: deque(maxlen=TOPIC_BACKLOG))
+    backlog: deque[Message] = field(default_factory=deque)
     dropped: int = 0
 
     @property
@@ -56,8 +68,10 @@ class Subscription:
         return len(self.unacked) < self.prefetch and not self.is_blocked()
 
     def hand_over(self, message: Message) -> None:
-        if self.mode is not AckMode.AUTO:
-            self.unacked[message.id] = message
+        if self.mode is AckMode.AUTO:
+            message.release()
+        else:  # a topic's message never comes back: only its identity is kept
+            self.unacked[message.id] = replace(message, body=b"") if self.is_topic else message
         self.deliver(self, message)
         message.is_redelivered = True  # from now on any further delivery is a second one
 
@@ -67,8 +81,20 @@ class Subscription:
             self.hand_over(message)
             return
         if len(self.backlog) == TOPIC_BACKLOG:
-            self.dropped += 1
+            self.drop_oldest()
+        self.memory.used += message.size
         self.backlog.append(message)
+
+    def drop_oldest(self) -> None:
+        """Make room in the backlog."""
+        self.take_oldest()
+        self.dropped += 1
+
+    def take_oldest(self) -> Message:
+        """The message of the backlog that came first, with its room freed."""
+        message = self.backlog.popleft()
+        self.memory.used -= message.size
+        return message
 
     def settle(self, message_id: str) -> list[Message]:
         """Remove what an ACK or NACK of `message_id` covers: itself, or all before it too."""
@@ -86,7 +112,7 @@ class Subscription:
     def pump(self) -> None:
         """Use the credit that there is."""
         while self.backlog and self.has_credit:
-            self.hand_over(self.backlog.popleft())
+            self.hand_over(self.take_oldest())
         for queue in self.queues:
             queue.pump()
 
@@ -96,10 +122,14 @@ class Queue:
     """Waiting messages, dealt round-robin to the readers that have credit."""
 
     name: str
+    memory: Memory
     waiting: deque[Message] = field(default_factory=deque)
     readers: deque[Subscription] = field(default_factory=deque)
 
     def put(self, message: Message) -> None:
+        """Take a new message, or one that moves here from another queue."""
+        if message.queue is None:
+            self.memory.used += message.size
         message.queue = self
         self.waiting.append(message)
         self.pump()

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 LOGIN_TIME = 10.0  # seconds within which a connection has to say CONNECT
 FAREWELL_TIME = 2.0  # seconds a refused client has to read why
 SILENCE = 2.0  # a client is dead after this many of its intervals
+BURST = 1024 * 1024  # bytes that we put together before the socket has its say
 EXPECTED_PAUSE = 0.5  # we send in half the promised interval, so that jitter does not kill
 
 
@@ -35,6 +36,7 @@ class Connection(asyncio.Protocol):
         self._others = others
         self._loop = asyncio.get_running_loop()
         self._out: list[bytes] = []
+        self._out_bytes = 0
         self._is_paused = False
         self._is_leaving = False
         self._heard_at = self._loop.time()
@@ -118,24 +120,36 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         """None lets asyncio close our side too."""
 
-    def close(self) -> None:
+    def hush(self) -> None:
+        """Neither take nor deliver anything more."""
         self._flush()
         self._is_leaving = True
         self._session.is_finished = True
+
+    def close(self) -> None:
+        """Give back at once: a client that does not read would hold its messages for ever."""
+        self._session.end()
         self._transport.close()
 
+    def abort(self) -> None:
+        self._transport.abort()
+
     def _is_blocked(self) -> bool:
-        return self._is_paused or self._is_leaving
+        return self._is_paused or self._is_leaving or self._out_bytes >= BURST
 
     def _write(self, data: bytes) -> None:
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out.append(data)
+        self._out_bytes += len(data)
 
     def _flush(self) -> None:
         if self._out and not self._transport.is_closing():
             self._transport.write(b"".join(self._out))
         self._out.clear()
+        was_full, self._out_bytes = self._out_bytes >= BURST, 0
+        if was_full and not self._is_blocked():
+            self._session.resume()
 
 
 class Server:
@@ -158,11 +172,18 @@ class Server:
         return str(host), int(port)
 
     async def stop(self) -> None:
-        """Close every connection, which gives their messages back to the queues."""
+        """Close every connection, which gives their messages back to the queues.
+
+        All are hushed before the first gives back, or the next would be dealt what it returned.
+        """
         if self._server is not None:
             self._server.close()
+        for connection in self._connections:
+            connection.hush()
         for connection in list(self._connections):
             connection.close()
         deadline = asyncio.get_running_loop().time() + FAREWELL_TIME
         while self._connections and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.01)
+        for connection in list(self._connections):
+            connection.abort()

@@ -10,8 +10,13 @@ from workflow_manager.broker.embedded.frames import (
     encode,
     encode_headers,
 )
+from workflow_manager.broker.embedded.memory import MemoryFullError, weight
 from workflow_manager.broker.embedded.queues import AckMode, Message, Subscription
-from workflow_manager.broker.embedded.switchboard import UNLIMITED_PREFETCH, Switchboard
+from workflow_manager.broker.embedded.switchboard import (
+    UNLIMITED_PREFETCH,
+    Switchboard,
+    target_of,
+)
 
 VERSIONS = ("1.0", "1.1", "1.2")
 HEARTBEAT_MS = 1_000  # the shortest interval that we promise and the one that we ask for
@@ -69,7 +74,10 @@ class Session:
         answer = self._answers.get(frame.command)
         if answer is None:
             raise ProtocolError(f"unexpected command {frame.command}")
-        answer(frame)
+        try:
+            answer(frame)
+        except MemoryFullError as error:
+            raise ProtocolError(str(error)) from error
         receipt = frame.headers.get("receipt")
         if receipt is not None:
             self._reply("RECEIPT", {"receipt-id": receipt})
@@ -90,6 +98,8 @@ class Session:
         for reader in self._subscriptions.values():
             self._switchboard.unsubscribe(reader, is_lost=not self.is_finished)
         self._subscriptions.clear()
+        for name in list(self._transactions):
+            self._take_transaction(name)
 
     def resume(self) -> None:
         """The client reads again."""
@@ -132,19 +142,31 @@ class Session:
         self.expect_every = max(HEARTBEAT_MS, theirs) / 1000 if theirs else 0.0
 
     def _send(self, frame: Frame) -> None:
-        transaction = frame.headers.get("transaction")
-        if transaction is not None:
-            frames = self._transaction(transaction)
-            if len(frames) >= LONGEST_TRANSACTION:
-                raise ProtocolError(f"more than {LONGEST_TRANSACTION} messages in a transaction")
-            frames.append(frame)
-            return
-        headers = {k: v for k, v in frame.headers.items() if k not in OF_THE_FRAME}
-        is_persistent = headers.get("persistent", "false").lower() == "true"
+        """Route a message, or keep it for its COMMIT, which then has no reason left to fail."""
         try:
-            self._switchboard.send(_need(frame, "destination"), headers, frame.body, is_persistent)
+            target_of(_need(frame, "destination"))
         except ValueError as error:
             raise ProtocolError(str(error)) from error
+        transaction = frame.headers.get("transaction")
+        if transaction is None:
+            self._route(frame)
+            return
+        frames = self._transaction(transaction)
+        if len(frames) >= LONGEST_TRANSACTION:
+            raise ProtocolError(f"more than {LONGEST_TRANSACTION} messages in a transaction")
+        self._switchboard.reserve(frame.headers["destination"], _size(frame))
+        frames.append(frame)
+
+    def _route(self, frame: Frame) -> None:
+        headers = {k: v for k, v in frame.headers.items() if k not in OF_THE_FRAME}
+        is_persistent = headers.get("persistent", "false").lower() == "true"
+        self._switchboard.send(
+            frame.headers["destination"],
+            headers,
+            frame.body,
+            is_persistent,
+            may_drop=not is_persistent and "receipt" not in frame.headers,
+        )
 
     def _subscribe(self, frame: Frame) -> None:
         destination = _need(frame, "destination")
@@ -218,16 +240,18 @@ class Session:
         self._transactions[name] = []
 
     def _commit(self, frame: Frame) -> None:
-        name = _need(frame, "transaction")
-        frames = self._transaction(name)
-        del self._transactions[name]
-        for each in frames:
-            del each.headers["transaction"]
-            self._send(each)
+        for each in self._take_transaction(_need(frame, "transaction")):
+            self._route(each)
 
     def _abort(self, frame: Frame) -> None:
-        self._transaction(_need(frame, "transaction")).clear()
-        del self._transactions[frame.headers["transaction"]]
+        self._take_transaction(_need(frame, "transaction"))
+
+    def _take_transaction(self, name: str) -> list[Frame]:
+        """End a transaction: the room that its messages had is free, for themselves too."""
+        frames = self._transaction(name)
+        del self._transactions[name]
+        self._switchboard.memory.used -= sum(map(_size, frames))
+        return frames
 
     def _transaction(self, name: str) -> list[Frame]:
         frames = self._transactions.get(name)
@@ -251,6 +275,10 @@ def _fixed_headers(message: Message) -> dict[str, str]:
         "message-id": message.id,
         "content-length": str(len(message.body)),
     }
+
+
+def _size(frame: Frame) -> int:
+    return weight(frame.headers, frame.body)
 
 
 def _need(frame: Frame, name: str) -> str:

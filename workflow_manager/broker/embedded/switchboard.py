@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 
 from workflow_manager.broker.embedded.destinations import Destination, matches, parse
+from workflow_manager.broker.embedded.memory import Memory, MemoryFullError
 from workflow_manager.broker.embedded.queues import AckMode, Message, Queue, Subscription
 
 MAX_DELIVERIES = 10
@@ -12,14 +13,28 @@ DEAD_LETTERS = "DLQ"
 UNLIMITED_PREFETCH = 1000  # what a subscription without a wish gets
 
 
+def target_of(destination: str) -> Destination:
+    """Where a message with this destination goes.
+
+    Raises:
+        ValueError: it is no name to send to.
+    """
+    target = parse(destination)
+    if target.is_wildcard:
+        raise ValueError(f"cannot send to a wildcard: {destination!r}")
+    return target
+
+
 class Switchboard:
     """Routes messages to subscriptions.
 
     Args:
         max_deliveries: failed deliveries after which a message is parked in `DLQ`.
+        memory: how many bytes all messages together may have.
     """
 
-    def __init__(self, max_deliveries: int = MAX_DELIVERIES) -> None:
+    def __init__(self, max_deliveries: int = MAX_DELIVERIES, memory: Memory | None = None) -> None:
+        self.memory = memory or Memory()
         self.queues: dict[str, Queue] = {}
         self._max_deliveries = max_deliveries
         self._topic_readers: list[Subscription] = []
@@ -28,17 +43,29 @@ class Switchboard:
         self._numbers = count(1)
 
     def send(
-        self, destination: str, headers: Mapping[str, str], body: bytes, is_persistent: bool
+        self,
+        destination: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        is_persistent: bool,
+        *,
+        may_drop: bool = False,
     ) -> None:
         """Route one message.
 
+        Args:
+            may_drop: nobody waits for word of it: on a topic without room it is dropped.
+
         Raises:
             ValueError: the destination is no name to send to.
+            MemoryFullError: there is no room.
         """
-        target = parse(destination)
-        if target.is_wildcard:
-            raise ValueError(f"cannot send to a wildcard: {destination!r}")
+        target = target_of(destination)
         message = Message(self._new_id(), destination, dict(headers), body, is_persistent)
+        if not self.has_room(message.size):
+            if target.is_topic and may_drop:
+                return
+            raise MemoryFullError(self._account(destination, message.size))
         if target.is_topic:
             for reader in self._topic_readers:
                 if matches(reader.pattern, target.name):
@@ -46,11 +73,34 @@ class Switchboard:
         else:
             self.queue(target.name).put(message)
 
+    def reserve(self, destination: str, size: int) -> None:
+        """Account for a message that is not sent yet; the caller gives its room back.
+
+        Raises:
+            MemoryFullError: there is none.
+        """
+        if not self.has_room(size):
+            raise MemoryFullError(self._account(destination, size))
+        self.memory.used += size
+
+    def has_room(self, size: int) -> bool:
+        """Tell whether a message fits; what waits for slow readers of topics goes first."""
+        for reader in self._topic_readers:
+            while reader.backlog and not self.memory.fits(size):
+                reader.drop_oldest()
+        return self.memory.fits(size)
+
+    def _account(self, destination: str, size: int) -> str:
+        return (
+            f"the broker is full: no room for {size} bytes to {destination!r}, messages already "
+            f"take {self.memory.used} of {self.memory.limit} bytes"
+        )
+
     def queue(self, name: str) -> Queue:
         """The queue of that name, made at its first mention."""
         found = self.queues.get(name)
         if found is None:
-            found = self.queues[name] = Queue(name)
+            found = self.queues[name] = Queue(name, self.memory)
             for reader in self._queue_patterns:
                 if matches(reader.pattern, name):
                     self._attach(reader, found)
@@ -73,7 +123,14 @@ class Switchboard:
         """
         target = parse(destination)
         reader = Subscription(
-            name, target.name, target.is_topic, mode, max(1, prefetch), deliver, is_blocked
+            id=name,
+            pattern=target.name,
+            is_topic=target.is_topic,
+            mode=mode,
+            prefetch=max(1, prefetch),
+            deliver=deliver,
+            memory=self.memory,
+            is_blocked=is_blocked,
         )
         if target.is_topic:
             self._topic_readers.append(reader)
@@ -104,6 +161,8 @@ class Switchboard:
         for readers in (self._topic_readers, self._queue_patterns):
             if reader in readers:
                 readers.remove(reader)
+        while reader.backlog:
+            reader.take_oldest()
         queues, reader.queues = reader.queues, []
         for queue in queues:
             queue.readers.remove(reader)
@@ -118,6 +177,8 @@ class Switchboard:
     def ack(self, reader: Subscription, message_id: str) -> bool:
         """Forget what is done; False if that message is not waiting for this."""
         settled = reader.settle(message_id)
+        for message in settled:
+            message.release()
         if settled:
             reader.pump()
         return bool(settled)

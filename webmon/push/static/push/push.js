@@ -48,8 +48,23 @@ function listen() {
 function cutOff() {
   delete document.documentElement.dataset.connected;
   cutOffSince ||= Date.now();
-  // A refused stream is not tried again by the browser.
-  if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
+  // A refused stream is not tried again by the browser: the server is ill, or the session is over.
+  if (source.readyState === EventSource.CLOSED) setTimeout(listenAgain, 5000);
+}
+
+async function listenAgain() {
+  if (await isLoggedOut()) location.reload(); // leads to the log-in page, and back here
+  else listen();
+}
+
+async function isLoggedOut() {
+  try {
+    const answer = await fetch(location.href, { method: "HEAD", redirect: "manual" });
+    return answer.type === "opaqueredirect";
+  } catch (error) {
+    if (error instanceof TypeError) return false; // the server is away
+    throw error;
+  }
 }
 
 function showConnection() {

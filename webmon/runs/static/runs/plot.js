@@ -1,4 +1,5 @@
-// Draws the newest plot of a run, keeps zoom when it is replaced, and steps through older ones.
+// Draws the newest plot of a run with all its figures one below another, keeps zoom when it is
+// replaced, and steps through older ones.
 
 const plot = document.getElementById("plot");
 const frame = document.getElementById("plot-frame");
@@ -50,26 +51,49 @@ function themed(layout) {
 async function draw() {
   none.hidden = true;
   frame.hidden = false;
-  const { data, layout, config } = shown.figures[0];
-  await Plotly.react(plot, data, themed(layout ?? {}), {
-    ...config, responsive: true, displaylogo: false, plotlyServerURL: "",
-  });
-  describe(data, layout ?? {});
+  const places = placesFor(shown.figures.length);
+  const said = [];
+  for (const [number, { data, layout, config }] of shown.figures.entries()) {
+    await Plotly.react(places[number], data, themed(layout ?? {}), {
+      ...config, responsive: true, displaylogo: false, plotlyServerURL: "",
+    });
+    said.push(describe(places[number], data, layout ?? {}));
+  }
+  summary.replaceChildren(...said);
   plot.dataset.shown = shown.index;
+}
+
+// The first place is in the page; the others come and go with the figures.
+function placesFor(count) {
+  const places = [...frame.children];
+  for (const place of places.splice(count)) {
+    Plotly.purge(place);
+    place.remove();
+  }
+  while (places.length < count) {
+    const place = document.createElement("div");
+    place.className = "js-plotly-plot figure";
+    place.setAttribute("role", "img");
+    frame.append(place);
+    places.push(place);
+  }
+  return places;
 }
 
 function text(title) {
   return typeof title === "string" ? title : title?.text ?? "";
 }
 
-function describe(data, layout) {
+// What the figure says in words: for those who do not see it, and below it for all.
+function describe(place, data, layout) {
   const curves = data.map((trace) => trace.name || trace.type || "curve");
   const axes = [text(layout.xaxis?.title), text(layout.yaxis?.title)].filter(Boolean).join(" against ");
   const words = [text(layout.title), axes && `axes: ${axes}`, `${data.length} ${data.length === 1 ? "trace" : "traces"}: ${curves.slice(0, 6).join(", ")}`];
   const plain = document.createElement("span");
+  plain.className = "summary";
   plain.textContent = words.filter(Boolean).join(" · ").replace(/<[^>]*>/g, "");
-  plot.setAttribute("aria-label", `Plot. ${plain.textContent}`);
-  summary.replaceChildren(plain);
+  place.setAttribute("aria-label", `Plot. ${plain.textContent}`);
+  return plain;
 }
 
 function showVersion() {

@@ -4,6 +4,7 @@ import pytest
 
 from workflow_manager.broker.embedded import snapshot
 from workflow_manager.broker.embedded.destinations import matches, parse
+from workflow_manager.broker.embedded.memory import OVERHEAD, Memory, MemoryFullError
 from workflow_manager.broker.embedded.queues import TOPIC_BACKLOG, AckMode, Message, Subscription
 from workflow_manager.broker.embedded.switchboard import Switchboard
 
@@ -134,3 +135,56 @@ def test_no_state_is_no_message_and_a_foreign_file_is_an_error(tmp_path: Path) -
     foreign.write_text('{"queue": "Q"}\n')
     with pytest.raises(ValueError, match="line 1: not a message"):
         snapshot.load(Switchboard(), foreign)
+
+
+def small_board(messages: int) -> Switchboard:
+    """Room for that many messages of ten bytes."""
+    return Switchboard(memory=Memory(messages * (OVERHEAD + 10)))
+
+
+def test_a_full_broker_refuses_until_somebody_reads() -> None:
+    board = small_board(2)
+    for _ in range(2):
+        board.send("Q", {}, b"x" * 10, True)
+    with pytest.raises(MemoryFullError, match=r"no room for \d+ bytes to 'Q'"):
+        board.send("Q", {}, b"x" * 10, True)
+    reader = Reader(board, "Q")
+    assert board.memory.used == board.memory.limit, "unacknowledged messages take room too"
+    board.ack(reader.subscription, reader.messages[0].id)
+    board.send("Q", {}, b"x" * 10, True)
+    assert len(reader.messages) == 3
+
+
+def test_of_a_topic_a_full_broker_drops_what_nobody_waits_for() -> None:
+    board = small_board(1)
+    board.send("Q", {}, b"x" * 10, True)
+    reader = Reader(board, "/topic/T")
+    board.send("/topic/T", {}, b"1", False, may_drop=True)
+    assert reader.bodies == []
+    with pytest.raises(MemoryFullError):
+        board.send("/topic/T", {}, b"1", False)
+
+
+def test_a_slow_reader_of_a_topic_makes_room_for_a_queue() -> None:
+    board = small_board(2)
+    slow = Reader(board, "/topic/T", prefetch=1)
+    for number in range(3):
+        board.send("/topic/T", {}, f"{number:10}".encode(), False)
+    board.send("Q", {}, b"x" * 10, True)
+    board.send("Q", {}, b"x" * 10, True)
+    assert slow.subscription.dropped == 2
+    assert board.memory.used == board.memory.limit
+
+
+def test_all_room_is_free_again_when_all_is_done() -> None:
+    board = board_with(b"1", b"2", b"3", max_deliveries=1)
+    Reader(board, "Q").die()  # parks the first
+    for queue in ("Q", "DLQ"):
+        reader = Reader(board, queue)
+        for message in list(reader.messages):
+            board.ack(reader.subscription, message.id)
+    slow = Reader(board, "/topic/T", prefetch=1)
+    for _ in range(3):
+        board.send("/topic/T", {}, b"x", False)
+    slow.die()
+    assert board.memory.used == 0
