@@ -15,12 +15,24 @@ from workflow_manager.sql import MOVING_IN
 
 # In this order; what a statement leaves behind is what the next one reads.
 _STATEMENTS = (
-    *("take_over", "order_history", "find_opened", "blame", "fold_history", "fold_summaries"),
+    *(
+        "find_known",
+        "take_over",
+        "order_history",
+        "find_opened",
+        "blame",
+        "fold_history",
+        "fold_summaries",
+    ),
     *("put_jobs", "put_runs", "put_first_announcements", "forget_moved", "put_events"),
     *("mark", "done"),
 )
 # A temporary table has no statistics until it is told to; without them plans are far too slow.
-_ANALYZED_AFTER = {"take_over": "batch", "order_history": "history", "fold_summaries": "attempt"}
+_ANALYZED_AFTER = {
+    "find_known": "batch, known_event",
+    "order_history": "history",
+    "fold_summaries": "attempt",
+}
 # The queue that a step's jobs usually go to, and how far a step can be, for the statements.
 _VALUES = {
     **{step.value: queue for queue, step in reversed(list(JOB_QUEUES.items()))},
@@ -54,7 +66,7 @@ def move_history(there: OldSystem, runs_at_once: int) -> Iterator[Moved]:
 
 
 def _fetch(cursor: CursorWrapper, there: OldSystem, source_runs: list[int]) -> int:
-    cursor.execute("TRUNCATE old_status, batch, history, opened, attempt")
+    cursor.execute("TRUNCATE old_status, batch, known_event, history, opened, attempt")
     copy_blocks(cursor, "old_status", there.statuses(source_runs))
     cursor.execute("ANALYZE old_status")
     cursor.execute("SELECT count(*) FROM old_status")

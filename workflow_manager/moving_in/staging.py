@@ -59,7 +59,9 @@ def _stage_instruments(cursor: CursorWrapper, there: OldSystem) -> dict[str, str
     for number, name in here.items():
         if name == CENTRAL_SERVICES and number not in with_runs:
             here[number] = None
-    _copy_rows(cursor, "old_instrument", ((number, name, None) for number, name in here.items()))
+    _copy_rows(
+        cursor, "old_instrument", ((number, name, None, None) for number, name in here.items())
+    )
     cursor.execute(MOVING_IN["add_instruments"])
     cursor.execute(MOVING_IN["find_instruments"])
     return _changed(names, here)

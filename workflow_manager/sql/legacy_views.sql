@@ -101,8 +101,11 @@ FROM (
 CREATE VIEW legacy.report_runstatus AS
 SELECT
     id,
-    (CASE WHEN message_id ~ '^(imported|job) ' THEN '' ELSE message_id END)::varchar
-        AS message_id,
+    (CASE
+        WHEN message_id ~ '^(imported|job) ' THEN ''
+        -- A digest of the body stands behind the broker's number of what was recorded here.
+        ELSE regexp_replace(message_id, ' [0-9a-f]{16}$', '')
+    END)::varchar AS message_id,
     received_at AS created_on, legacy.queue_id(queue) AS queue_id_id, run_id AS run_id_id
 FROM workflow_event;
 

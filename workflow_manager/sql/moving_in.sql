@@ -56,8 +56,10 @@ SELECT
 -- Where rows of the old system are put before they are moved; gone with the session.
 DROP TABLE IF EXISTS
     old_instrument, old_proposal, old_run, old_status, queue_rule, run_group, pending, batch,
-    history, opened, attempt;
-CREATE TEMPORARY TABLE old_instrument (id int PRIMARY KEY, name text, here bigint);
+    known_event, history, opened, attempt;
+CREATE TEMPORARY TABLE old_instrument (
+    id int PRIMARY KEY, name text, here bigint, facility text
+);
 CREATE TEMPORARY TABLE old_proposal (
     id int PRIMARY KEY, name text, created_on timestamptz, here bigint
 );
@@ -80,8 +82,12 @@ CREATE TEMPORARY TABLE queue_rule (
 CREATE TEMPORARY TABLE run_group (source_run int PRIMARY KEY, leader int);
 CREATE TEMPORARY TABLE pending (leader int PRIMARY KEY);
 CREATE TEMPORARY TABLE batch (
-    leader int PRIMARY KEY, run_id bigint UNIQUE, proposal_id bigint, file text,
+    leader int PRIMARY KEY, run_id bigint UNIQUE, proposal_id bigint, file text, said jsonb,
     is_taken_over boolean
+);
+-- What is here of the runs of a batch; `imported_status` is null for what was recorded here.
+CREATE TEMPORARY TABLE known_event (
+    run_id bigint, queue text, message_id text, imported_status bigint
 );
 -- The statuses of a batch in order, with the attempt that each is about.
 CREATE TEMPORARY TABLE history (
@@ -96,7 +102,8 @@ CREATE TEMPORARY TABLE opened (
 CREATE TEMPORARY TABLE attempt (
     run_id bigint, step text, attempt int, queue text, phase smallint, requested_by text,
     requested_at timestamptz, sent_at timestamptz, started_at timestamptz,
-    ended_at timestamptz, agent text, error text, PRIMARY KEY (run_id, step, attempt)
+    ended_at timestamptz, agent text, error text, job_id bigint,
+    PRIMARY KEY (run_id, step, attempt)
 )
 
 -- name: add_instruments
@@ -120,7 +127,7 @@ WHERE known.facility = '' AND excluded.facility <> ''
 
 -- name: find_instruments
 -- Their numbers here.
-UPDATE old_instrument SET here = known.id
+UPDATE old_instrument SET here = known.id, facility = known.facility
 FROM workflow_instrument AS known WHERE known.name = old_instrument.name
 
 -- name: add_proposals
@@ -177,6 +184,10 @@ WITH newest AS (
     SELECT DISTINCT ON (run_group.leader)
         run_group.leader, instrument.here AS instrument_id, run.number,
         proposal.here AS proposal_id, run.file,
+        jsonb_build_object(
+            'instrument', instrument.name, 'facility', instrument.facility,
+            'ipts', proposal.name, 'run_number', run.number, 'data_file', run.file
+        ) AS said,
         min(run.created_on) OVER (PARTITION BY run_group.leader) AS created_on
     FROM run_group
     JOIN old_run AS run ON run.id = run_group.source_run
@@ -194,17 +205,27 @@ WITH newest AS (
         created_at = least(run.created_at, excluded.created_at)
     RETURNING id, instrument_id, number
 )
-INSERT INTO batch (leader, run_id, proposal_id, file)
-SELECT newest.leader, locked.id, newest.proposal_id, newest.file
+INSERT INTO batch (leader, run_id, proposal_id, file, said)
+SELECT newest.leader, locked.id, newest.proposal_id, newest.file, newest.said
 FROM newest JOIN locked USING (instrument_id, number)
+
+-- name: find_known
+-- What is here of these runs. The subquery stays one, so that each run's events are looked up
+-- by the run: statistics of tables that grow while we fill them suggest to read all.
+INSERT INTO known_event
+SELECT batch.run_id, event.queue, event.message_id, event.imported_status
+FROM batch CROSS JOIN LATERAL (
+    SELECT queue, message_id, (body ->> 'imported_status')::bigint AS imported_status
+    FROM workflow_event WHERE run_id = batch.run_id OFFSET 0
+) AS event
 
 -- name: take_over
 -- A run that the new system works on stays its own: something that moves a step was recorded
 -- here. What only tells (such as SMS) does not count.
 UPDATE batch SET is_taken_over = NOT EXISTS (
-    SELECT FROM workflow_event AS event
+    SELECT FROM known_event AS event
     JOIN queue_rule AS rule USING (queue)
-    WHERE event.run_id = batch.run_id AND NOT event.body ? 'imported_status'
+    WHERE event.run_id = batch.run_id AND event.imported_status IS NULL
         AND (rule.asks IS NOT NULL OR rule.phase IS NOT NULL OR rule."then" <> '{}')
 )
 
@@ -348,21 +369,26 @@ WHERE NOT EXISTS (
 
 -- name: put_jobs
 -- The attempts of runs that are taken over; again if statuses came since.
-INSERT INTO workflow_job AS job (
-    run_id, step, attempt, queue, phase, requested_by, requested_at, sent_at, started_at,
-    ended_at, agent, error
+WITH put AS (
+    INSERT INTO workflow_job AS job (
+        run_id, step, attempt, queue, phase, requested_by, requested_at, sent_at, started_at,
+        ended_at, agent, error
+    )
+    SELECT
+        run_id, step, attempt, queue, phase, requested_by, requested_at, sent_at, started_at,
+        ended_at, agent, error
+    FROM attempt JOIN batch USING (run_id)
+    WHERE is_taken_over
+    ORDER BY requested_at, run_id, step, attempt
+    ON CONFLICT (run_id, step, attempt) DO UPDATE SET
+        queue = excluded.queue, phase = excluded.phase, requested_by = excluded.requested_by,
+        requested_at = excluded.requested_at, sent_at = excluded.sent_at,
+        started_at = excluded.started_at, ended_at = excluded.ended_at, agent = excluded.agent,
+        error = excluded.error
+    RETURNING id, run_id, step, attempt
 )
-SELECT
-    run_id, step, attempt, queue, phase, requested_by, requested_at, sent_at, started_at,
-    ended_at, agent, error
-FROM attempt JOIN batch USING (run_id)
-WHERE is_taken_over
-ORDER BY requested_at, run_id, step, attempt
-ON CONFLICT (run_id, step, attempt) DO UPDATE SET
-    queue = excluded.queue, phase = excluded.phase, requested_by = excluded.requested_by,
-    requested_at = excluded.requested_at, sent_at = excluded.sent_at,
-    started_at = excluded.started_at, ended_at = excluded.ended_at, agent = excluded.agent,
-    error = excluded.error
+UPDATE attempt SET job_id = put.id FROM put
+WHERE (attempt.run_id, attempt.step, attempt.attempt) = (put.run_id, put.step, put.attempt)
 
 -- name: put_runs
 -- What the old system knows of runs that are taken over: file, proposal, the first announcement
@@ -405,35 +431,28 @@ WHERE run.id = past.run_id
 
 -- name: forget_moved
 -- Statuses that are here from an earlier start need not be moved again.
-DELETE FROM history USING workflow_event AS event
-WHERE event.run_id = history.run_id AND event.body ? 'imported_status'
-    AND (event.body ->> 'imported_status')::bigint = history.source_id
+DELETE FROM history USING known_event
+WHERE known_event.run_id = history.run_id AND known_event.imported_status = history.source_id
 
 -- name: put_events
--- The facts. A broker's number is kept while it is the only one of its queue; a message of the
+-- The facts. A broker's number is kept where it is the first of its queue; a message of the
 -- same run and number that the new system recorded itself is the same fact.
 INSERT INTO workflow_event (
     run_id, queue, message_id, received_at, job_id, information, error, body
 )
 SELECT
-    fact.run_id, fact.queue, fact.identity, fact.at, job.id, fact.information, fact.error,
-    jsonb_build_object(
-        'instrument', instrument.name, 'ipts', proposal.name, 'run_number', run.number,
-        'data_file', run.data_file, 'imported_status', fact.source_id,
-        'imported_run', fact.source_run
-    )
-    || CASE WHEN instrument.facility = '' THEN '{}'
-        ELSE jsonb_build_object('facility', instrument.facility) END
-    || CASE WHEN fact.information = '' THEN '{}'
-        ELSE jsonb_build_object('information', fact.information) END
-    || CASE WHEN fact.error = '' THEN '{}'
-        ELSE jsonb_build_object('error', fact.error) END
+    fact.run_id, fact.queue, fact.identity, fact.at, attempt.job_id, fact.information, fact.error,
+    jsonb_strip_nulls(batch.said || jsonb_build_object(
+        'facility', nullif(batch.said ->> 'facility', ''),
+        'information', nullif(fact.information, ''), 'error', nullif(fact.error, ''),
+        'imported_status', fact.source_id, 'imported_run', fact.source_run
+    ))
 FROM (
     SELECT
-        history.*, known.run_id AS known_run, known.is_moved,
+        history.*,
         CASE
             WHEN history.message_id = '' OR history.message_id ~ '^(job|imported) '
-                OR known.run_id IS NOT NULL
+                OR taken.is_taken
                 OR row_number() OVER (
                     PARTITION BY history.queue, history.message_id ORDER BY history.source_id
                 ) > 1
@@ -442,20 +461,20 @@ FROM (
         END AS identity
     FROM history
     LEFT JOIN LATERAL (
-        SELECT event.run_id, event.body ? 'imported_status' AS is_moved
-        FROM workflow_event AS event
-        WHERE history.message_id <> '' AND event.message_id = history.message_id
-            AND event.queue = history.queue
-    ) AS known ON true
+        SELECT true AS is_taken FROM workflow_event AS event
+        WHERE event.message_id = history.message_id AND event.queue = history.queue OFFSET 0
+    ) AS taken ON history.message_id <> ''
+    WHERE NOT EXISTS (
+        SELECT FROM known_event AS event
+        WHERE event.run_id = history.run_id AND event.queue = history.queue
+            AND history.message_id <> '' AND event.imported_status IS NULL
+            AND starts_with(event.message_id, history.message_id || ' ')
+    )
 ) AS fact
-JOIN workflow_run AS run ON run.id = fact.run_id
-JOIN workflow_instrument AS instrument ON instrument.id = run.instrument_id
-JOIN workflow_proposal AS proposal ON proposal.id = run.proposal_id
 JOIN batch ON batch.run_id = fact.run_id
-LEFT JOIN workflow_job AS job
-    ON batch.is_taken_over AND job.run_id = fact.run_id AND job.step = fact.step
-    AND job.attempt = fact.attempt
-WHERE NOT (fact.known_run IS NOT DISTINCT FROM fact.run_id AND NOT fact.is_moved)
+LEFT JOIN attempt
+    ON attempt.run_id = fact.run_id AND attempt.step = fact.step
+    AND attempt.attempt = fact.attempt
 ORDER BY fact.at, fact.source_id
 
 -- name: mark
@@ -474,10 +493,12 @@ JOIN old_run ON old_run.id = run_group.source_run
 LEFT JOIN (
     SELECT history.source_run, history.source_id, history.information, history.error
     FROM history
-    JOIN workflow_event AS event
-        ON event.message_id = history.message_id AND event.queue = history.queue
-    WHERE history.message_id <> '' AND event.run_id = history.run_id
-        AND NOT event.body ? 'imported_status'
+    WHERE history.message_id <> '' AND EXISTS (
+        SELECT FROM known_event AS event
+        WHERE event.run_id = history.run_id AND event.queue = history.queue
+            AND event.imported_status IS NULL
+            AND starts_with(event.message_id, history.message_id || ' ')
+    )
 ) AS recorded USING (source_run)
 GROUP BY run_group.source_run, batch.run_id, old_run.statuses
 ON CONFLICT (source_id) DO UPDATE SET
