@@ -29,7 +29,8 @@ _STATEMENTS = (
 )
 # A temporary table has no statistics until it is told to; without them plans are far too slow.
 _ANALYZED_AFTER = {
-    "find_known": "batch, known_event",
+    "find_known": "known_event",
+    "take_over": "batch",
     "order_history": "history",
     "fold_summaries": "attempt",
 }
