@@ -82,6 +82,26 @@ def _shares(total: int, number: int) -> list[int]:
     return [max(1, (total + number - 1 - index) // number) for index in range(number)]
 
 
+class VitalThreadError(Exception):
+    """A thread ended without which the agent is of no use."""
+
+
+@dataclass(slots=True)
+class Duty:
+    """Something to be done now and then again each `period` seconds."""
+
+    do: Callable[[], None]
+    period: float
+    due_at: float = 0.0
+
+    def do_if_due(self, now: float) -> float:
+        """Return the seconds until it is due again."""
+        if now >= self.due_at:
+            self.do()
+            self.due_at = now + self.period
+        return self.due_at - now
+
+
 @dataclass(slots=True)
 class Held:
     """A job in hand. `delivery` is the newest handle: a redelivery replaces it."""
@@ -119,7 +139,11 @@ class Agent:
         self._stopping = threading.Event()
 
     def run(self, publisher_config: Path) -> None:
-        """Work until stopped. `publisher_config` is the file that scripts are pointed to."""
+        """Work until stopped. `publisher_config` is the file that scripts are pointed to.
+
+        Raises:
+            VitalThreadError: the agent would be deaf or mute; whoever started it starts another.
+        """
         self._publisher_config = publisher_config
         self._clear_up()
         self._reporter.start()
@@ -127,8 +151,10 @@ class Agent:
         wanted = subscriptions(list(self._kinds.values()), self._config)
         self._subscriber.start(wanted, self._inbox.put)
         log.info("taking jobs from %s", ", ".join(self._kinds))
-        self._serve()
-        self._end()
+        try:
+            self._serve()
+        finally:
+            self._end()
 
     def _spares(self) -> int:
         runs_scripts = any(kind.runs_scripts for kind in self._kinds.values())
@@ -150,23 +176,29 @@ class Agent:
         self._journal.prune()
 
     def _serve(self) -> None:
-        next_beat, next_prune = time.monotonic(), time.monotonic() + _PRUNE_PERIOD
+        duties = (
+            Duty(self._show_life, presence.LIVENESS_PERIOD),
+            Duty(self._beat, presence.PERIOD),
+            Duty(self._journal.prune, _PRUNE_PERIOD),
+        )
         while True:
-            now = time.monotonic()
-            if now >= next_beat:
-                beat = presence.heartbeat(self._config.heart_beat, self._config.agent_name)
-                self._reporter.say(beat)
-                next_beat = now + presence.PERIOD
-            if now >= next_prune:
-                self._journal.prune()
-                next_prune = now + _PRUNE_PERIOD
+            pause = min(duty.do_if_due(time.monotonic()) for duty in duties)
             try:
-                delivery = self._inbox.get(timeout=max(0.0, next_beat - now))
+                delivery = self._inbox.get(timeout=pause)
             except queue.Empty:
                 continue
             if delivery is None:
                 return
             self._accept(delivery)
+
+    def _show_life(self) -> None:
+        if not self._reporter.is_alive:
+            raise VitalThreadError("the reporter ended, so nothing of what is done can be told")
+        presence.show_life(self._config.liveness_file)
+
+    def _beat(self) -> None:
+        beat = presence.heartbeat(self._config.heart_beat, self._config.agent_name)
+        self._reporter.say(beat)
 
     def _accept(self, delivery: Delivery) -> None:
         name = bare_name(delivery.destination)
@@ -244,10 +276,10 @@ class Agent:
             self._finish(key, Report(queue_of(kind.error), refusal))
         except Exception:  # not even that can be said: a person has to look
             log.exception("the end of job %s cannot be reported", key)
-            self._journal.forget(key)
             with self._lock:
                 held = self._held.pop(key)
             self._reject(held.delivery, text)
+            self._journal.forget(key)
 
     def _niceness(self, job: Held) -> int:
         limit = self._config.jobs_per_instrument

@@ -197,6 +197,12 @@ class Config:
     work_environment: Mapping[str, str] = setting(
         _environment, {}, "further environment variables of the scripts"
     )
+    liveness_file: Path | None = setting(
+        _optional_path,
+        None,
+        "a file touched every 5 s while the agent's main loop and reporter work, for health"
+        " checks; none: no file",
+    )
     stop_grace_seconds: float = setting(
         _not_negative, 20.0, "how long running jobs may go on when the agent is stopped"
     )

@@ -1,12 +1,27 @@
 """How others know that the agent is there: heartbeats, and answers to pings."""
 
+import logging
 import os
+from pathlib import Path
 
 from postprocessing.request import read
 from workflow_manager.broker.ports import OutgoingMessage
 from workflow_manager.protocol.codec import encode
 
+log = logging.getLogger(__name__)
+
 PERIOD = 30.0  # seconds between two heartbeats
+LIVENESS_PERIOD = 5.0  # seconds between two signs of life on this machine
+
+
+def show_life(file: Path | None) -> None:
+    """Touch the file that a health check of this machine looks at; a full disk stops nothing."""
+    if file is None:
+        return
+    try:
+        file.touch()
+    except OSError:
+        log.exception("the liveness file cannot be written")
 
 
 def heartbeat(destination: str, agent: str) -> OutgoingMessage:

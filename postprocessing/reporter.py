@@ -8,8 +8,10 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from postprocessing.journal import Journal, Report
+from postprocessing.reports import abridged
 from workflow_manager.broker.ports import (
     BrokerError,
     MessageRefusedError,
@@ -22,6 +24,7 @@ log = logging.getLogger(__name__)
 _LARGEST_BATCH = 100
 _SHORTEST_PAUSE = 0.25  # seconds
 _LONGEST_PAUSE = 10.0
+_SURELY_TAKEN = 100_000  # bytes of a report that no broker finds too large
 
 
 class Reporter:
@@ -64,6 +67,10 @@ class Reporter:
         with self._change:
             self._others.append(message)
             self._change.notify_all()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
 
     def close(self, timeout: float) -> None:
         """Send what is there, for `timeout` seconds at most, and end."""
@@ -116,12 +123,12 @@ class Reporter:
             return
         try:
             self._publish(batch)
-        except MessageRefusedError:
+        except MessageRefusedError as refusal:
             # If one of many is refused, the others shall not wait for it.
-            if len(batch) == 1:
-                self._move_to_end(batch[0])
             self._batch_size = 1
-            raise
+            if len(batch) > 1:
+                raise
+            self._publish_abridged(batch[0], refusal)
         self._batch_size = _LARGEST_BATCH
         self._move_to_confirm(len(batch))
 
@@ -129,6 +136,18 @@ class Reporter:
         self._publisher.publish(
             [OutgoingMessage(report.destination, report.encoded()) for _, report in batch]
         )
+
+    def _publish_abridged(self, each: tuple[str, Report], refusal: MessageRefusedError) -> None:
+        key, report = each
+        if len(report.encoded()) <= _SURELY_TAKEN:  # refused for another reason
+            self._move_to_end(each)
+            raise refusal
+        log.warning("a report to %s is sent shortened: %s", report.destination, refusal)
+        try:
+            self._publish([(key, replace(report, body=abridged(report.body)))])
+        except MessageRefusedError:
+            self._move_to_end(each)
+            raise
 
     def _move_to_end(self, each: tuple[str, Report]) -> None:
         with self._change:

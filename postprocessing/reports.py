@@ -10,6 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 LONGEST_DETAIL = 64_000  # characters of a script's stderr that travel with the error
+# What stays of a report that the broker does not take: whose it is, and how the job ended.
+_ESSENTIAL = (
+    *("facility", "instrument", "ipts", "run_number", "data_file", "job_id", "attempt"),
+    *("information", "agent", "exit_code", "peak_memory", "started_at", "ended_at"),
+)
+_LONGEST_ESSENTIAL = 4096  # characters of one value
+_TOO_LARGE = "the report was too large for the broker and was shortened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,23 @@ def ended(
         "started_at": began_at.isoformat(),
         "ended_at": datetime.now(UTC).isoformat(),
     }
+
+
+def abridged(report: Mapping[str, Any]) -> dict[str, Any]:
+    """A report of less than 80 kB in the place of one that is too large, which it says itself.
+
+    A failure says so in its error, which may be long and is then shortened too; what is no
+    failure must not have an error, and says so as its remark.
+    """
+    short = {key: report[key] for key in _ESSENTIAL if key in report and _is_short(report[key])}
+    place, said = ("error" if "error" in report else "information"), _TOO_LARGE
+    if place in report:
+        said = f"{shortened(str(report[place]), _LONGEST_ESSENTIAL)}; {_TOO_LARGE}"
+    return {**short, place: said}
+
+
+def _is_short(value: Any) -> bool:
+    return len(str(value)) <= _LONGEST_ESSENTIAL
 
 
 def presentable(text: str) -> str:

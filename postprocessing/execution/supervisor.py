@@ -92,6 +92,7 @@ class Supervisor:
         self._leftovers = 0
         self._peak = 0
         self._script = 0
+        self._trouble = -1
         self._ended_after: float | None = None
         self._started = time.monotonic()
         self._next_check = 0.0
@@ -99,9 +100,7 @@ class Supervisor:
     def run(self) -> dict[str, Any]:
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._listen()
-        problem = self._start()
-        if problem:
-            self._reason, self._message = "start", problem
+        self._start()
         is_left = True
         while is_left and not self._is_hopeless():
             self._turn()
@@ -131,8 +130,7 @@ class Supervisor:
 
     # The script
 
-    def _start(self) -> str:
-        """Start the script; return why it could not be started, or nothing."""
+    def _start(self) -> None:
         cap = self._order["log_cap"]
         self._errors = CappedLog(Path(self._order["stderr"]), cap, keep=True)
         out, script_out = self._pipe_to(CappedLog(Path(self._order["stdout"]), cap))
@@ -146,9 +144,22 @@ class Supervisor:
             os.close(fd)
         for fd in (out, err):
             self._selector.register(fd, selectors.EVENT_READ, self._pump)
-        # The kernel closes this pipe when the script's program has taken over.
-        with os.fdopen(trouble, "rb") as pipe:
-            return pipe.read().decode()
+        # The kernel closes this pipe when the script's program has taken over. Until then the
+        # script may hang in a file system that is away: the limits hold there too.
+        os.set_blocking(trouble, False)
+        self._selector.register(trouble, selectors.EVENT_READ, self._on_trouble)
+        self._trouble = trouble
+
+    def _on_trouble(self, fd: int) -> None:
+        """Why the script could not be started, in one piece; or that it was."""
+        try:
+            problem = os.read(fd, _CHUNK)
+        except BlockingIOError:
+            return
+        self._selector.unregister(fd)
+        # What was ended while it hung has its reason.
+        if problem and self._reason is None:
+            self._reason, self._message = "start", problem.decode()
 
     def _pipe_to(self, log: CappedLog) -> tuple[int, int]:
         ours, theirs = os.pipe2(os.O_CLOEXEC)
@@ -234,6 +245,8 @@ class Supervisor:
         return bytes(kept or b"").decode("utf-8", "replace")
 
     def _result(self, unkillable: list[int]) -> dict[str, Any]:
+        if self._trouble in self._selector.get_map():
+            self._on_trouble(self._trouble)
         self._close_logs()
         code = None if self._status is None else os.waitstatus_to_exitcode(self._status)
         return {

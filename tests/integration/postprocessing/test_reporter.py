@@ -9,18 +9,23 @@ import pytest
 from postprocessing.journal import Journal, Record, Report
 from postprocessing.reporter import Reporter
 from tests.integration.postprocessing.facility import wait_until
-from workflow_manager.broker.ports import OutgoingMessage
+from workflow_manager.broker.ports import MessageRefusedError, OutgoingMessage
 
 STARTED, FINAL = Report("/queue/S", {"a": 1}), Report("/queue/C", {"a": 2})
 
 
 class FakePublisher:
-    """Takes everything."""
+    """Takes batches without a body over `largest` bytes and without the queue `forbidden`."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int = 1_000_000, forbidden: str = "") -> None:
         self.sent: list[OutgoingMessage] = []
+        self._largest = largest
+        self._forbidden = forbidden
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> None:
+        for message in messages:
+            if len(message.body) > self._largest or message.destination == self._forbidden:
+                raise MessageRefusedError("no")
         self.sent += messages
 
     def close(self) -> None:
@@ -87,4 +92,28 @@ def test_a_job_whose_reports_were_all_confirmed_is_settled_at_the_start(tmp_path
     with working(FakePublisher(), journal, settled.append):
         wait_until(lambda: settled, timeout=5)
     assert journal.is_settled("k")
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    ("publisher", "destinations"),
+    [
+        pytest.param(FakePublisher(largest=150_000), ["/queue/BAD", "/queue/C"], id="too large"),
+        pytest.param(FakePublisher(forbidden="/queue/BAD"), ["/queue/C"], id="no right"),
+    ],
+)
+def test_a_report_that_is_refused_holds_up_no_other(
+    tmp_path: Path, publisher: FakePublisher, destinations: list[str]
+) -> None:
+    journal = Journal(tmp_path, 10)
+    journal.open()
+    bad = Report("/queue/BAD", {"run_number": 1, "pad": "x" * 200_000})
+    for key, report in (("bad", bad), ("good", FINAL)):
+        journal.begin(key, STARTED)
+        journal.confirm(key, 1)
+        journal.finish(key, report)
+    settled: list[str] = []
+    with working(publisher, journal, settled.append):
+        wait_until(lambda: len(settled) == len(destinations), timeout=5)
+    assert [message.destination for message in publisher.sent] == destinations
     journal.close()

@@ -41,11 +41,9 @@ def test_what_is_no_message_is_refused(body: bytes) -> None:
 
 
 def test_a_body_may_be_as_deep_as_the_managers() -> None:
-    body = b'{"a": ' + b"[" * 100 + b"]" * 100 + b"}"
-    assert decode(
-        "/queue/Q", b'{"run_number": 1, "instrument": "a", "ipts": "I", ' + body[1:], ROOT
-    )
-    assert read(body)
+    run = b'{"run_number": 1, "instrument": "a", "ipts": "I", "a": '
+    body = run + b"[" * 100 + b"]" * 100 + b"}"
+    assert read(body) == decode("/queue/Q", body, ROOT).body
 
 
 def test_job_and_attempt_are_a_jobs_identity_wherever_it_comes_from() -> None:
@@ -76,6 +74,24 @@ def test_a_final_report_is_the_received_dictionary_and_more() -> None:
     assert report["error"] == "REDUCTION: a\ufffdb"
     assert "[… 6000 characters left out …]" in report["error_detail"]
     assert (report["exit_code"], report["agent"]) == (3, "node7")
+
+
+def test_a_report_that_is_too_large_keeps_what_says_whose_it_is() -> None:
+    received = {"run_number": 1, "job_id": 4, "attempt": 1, "data_file": "/" * 5000, "pad": "x"}
+    ending = Ending("REDUCTION.ERROR", error="REDUCTION: " + "a" * 9000, detail="b", exit_code=3)
+    short = reports.abridged(reports.ended(received, "node7", ending, datetime.now(UTC)))
+    kept = {"run_number": 1, "job_id": 4, "attempt": 1, "information": "node7", "exit_code": 3}
+    assert {key: short.get(key) for key in kept} == kept
+    assert short.keys().isdisjoint({"data_file", "pad", "error_detail"})
+    assert short["error"].startswith("REDUCTION: aaa")
+    assert "[… 4915 characters left out …]" in short["error"]
+    assert short["error"].endswith("the report was too large for the broker and was shortened")
+
+
+def test_a_success_that_is_too_large_stays_a_success() -> None:
+    short = reports.abridged({"run_number": 1, "information": "node7", "pad": "x"})
+    said = "node7; the report was too large for the broker and was shortened"
+    assert short == {"run_number": 1, "information": said}
 
 
 def test_ping_without_a_place_for_the_answer() -> None:
