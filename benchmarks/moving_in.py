@@ -1,6 +1,6 @@
 """How fast an old installation moves in, beside COPY of the same statuses on the same server.
 
-    python -m benchmarks.moving_in --runs 100000        ten statuses a run: a million
+python -m benchmarks.moving_in --runs 100000        ten statuses a run: a million
 """
 
 import argparse
