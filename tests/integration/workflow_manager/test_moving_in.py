@@ -11,7 +11,15 @@ from django.db import connection
 from tests.integration.workflow_manager.old_system import START, OldDatabase
 from tests.integration.workflow_manager.test_record import Arrival, arrival, take_in
 from workflow_manager.domain.steps import Phase
-from workflow_manager.models import Event, ImportedRun, Instrument, Job, Proposal, Run
+from workflow_manager.models import (
+    Event,
+    ImportedRun,
+    Instrument,
+    Job,
+    OutboxMessage,
+    Proposal,
+    Run,
+)
 
 FILE = "/SNS/ARCS/IPTS-27800/nexus/ARCS_1.nxs.h5"
 
@@ -58,6 +66,7 @@ def test_a_run_comes_with_events_jobs_and_phases(old: OldDatabase) -> None:
     assert (job.requested_at, job.started_at, job.ended_at) == (second(4), second(5), second(6))
     assert (job.requested_by, job.agent) == ("POSTPROCESS.DATA_READY", "autoreducer4.sns.gov")
     assert job.error == "REDUCTION: boom"
+    assert not OutboxMessage.objects.exists()
 
 
 def test_an_event_keeps_time_queue_number_and_texts(old: OldDatabase) -> None:
