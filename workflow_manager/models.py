@@ -156,6 +156,7 @@ class Event(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["message_id", "queue"], name="event_identity"),
         ]
+        indexes = [models.Index(fields=["received_at"], name="event_newest")]
 
     def __str__(self) -> str:
         return f"{self.queue} of {self.run}"
@@ -198,3 +199,24 @@ class RejectedMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.destination}: {self.reason}"
+
+
+class ImportedRun(models.Model):
+    """A run of the system that this one replaces, and how much of its history was moved in.
+
+    `source_id` is its number there; rows that were the same run there are one run here.
+    `recorded` are statuses that were recorded here as well and not moved a second time.
+    """
+
+    source_id = models.BigIntegerField(primary_key=True)
+    run = models.ForeignKey(Run, models.CASCADE, related_name="+")
+    statuses = models.PositiveIntegerField()
+    recorded = models.PositiveIntegerField(default=0)
+    recorded_information = models.PositiveIntegerField(default=0)
+    recorded_errors = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        db_table = "workflow_imported_run"
+
+    def __str__(self) -> str:
+        return f"{self.source_id} is {self.run}"
