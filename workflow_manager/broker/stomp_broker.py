@@ -442,6 +442,9 @@ class StompSubscriber:
                     pauses = _pauses()  # it worked for a while: try again soon
             except BrokerError as error:
                 log.error("not subscribed, trying again: %s", error)  # noqa: TRY400
+            except Exception:
+                # A thread's end, where an error would vanish and leave the process deaf.
+                log.exception("receiving failed in a way that must not happen, trying again")
             self._closing.wait(next(pauses))
 
     def _connect(
