@@ -11,7 +11,6 @@ import pytest
 from tests import artemis
 from tests.artemis import Artemis, ArtemisError
 from tests.integration.broker.test_contract import receive, until
-from tests.integration.broker.test_embedded import Wire
 from workflow_manager.broker.config import BrokerConfig
 from workflow_manager.broker.consumer import Consumer
 from workflow_manager.broker.ports import MessageRefusedError, OutgoingMessage, Subscription
@@ -20,7 +19,6 @@ from workflow_manager.relay import DUPLICATE_ID
 
 JOBS = "/queue/REDUCTION.DATA_READY"
 RUNS = "/queue/POSTPROCESS.DATA_READY"
-DEATHS = 12  # more than the ten attempts that Artemis has as its default
 
 
 @pytest.fixture(scope="module")
@@ -142,24 +140,6 @@ def test_an_agent_gets_no_more_jobs_than_it_has_slots(broker: Artemis) -> None:
         assert sorted(each.body for each in mine + yours + rest) == [b"%d" % n for n in range(8)]
         for delivery in rest:
             delivery.ack()
-
-
-def die_reading(broker: Artemis, number: int) -> None:
-    """Read, acknowledge nothing, and be gone as a killed process is."""
-    wire = Wire(broker, "1.2")
-    wire.send("SUBSCRIBE", {"id": "0", "destination": RUNS, "ack": "client-individual"})
-    for _ in range(number):
-        assert wire.read().command == "MESSAGE"
-    wire.close()
-
-
-def test_readers_that_die_make_no_dead_letters(broker: Artemis) -> None:
-    send(broker, "instruments", *(OutgoingMessage(RUNS, b"%d" % n) for n in range(50)))
-    broker.user = "workflow"
-    for _ in range(DEATHS):
-        die_reading(broker, 20)
-    assert sorted(taken(broker, "workflow", RUNS, 50)) == sorted(b"%d" % n for n in range(50))
-    assert taken(broker, "operator", "/queue/DLQ", 0) == []
 
 
 def test_a_message_keeps_its_name_when_it_comes_again(broker: Artemis) -> None:
