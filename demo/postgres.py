@@ -123,6 +123,16 @@ def create_database(postgres: Postgres, name: str = DATABASE) -> None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
+def database_answers(postgres: Postgres) -> bool:
+    """Whether the server takes connections."""
+    address = postgres.url.rsplit("/", 1)[0] + "/postgres"
+    try:
+        psycopg.connect(address, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
-
 from demo.endpoints import BrokerEndpoint
-from demo.postgres import Postgres
+from demo.postgres import Postgres, database_answers
 from demo.state import Secrets, State
 from demo.supervisor import Process
 from workflow_manager.broker.config import BrokerConfig
@@ -76,7 +74,7 @@ def database(plan: Plan) -> Process:
         "database",
         plan.postgres.command,
         inherited_environment(),
-        is_ready=lambda: _database_answers(plan.postgres),
+        is_ready=lambda: database_answers(plan.postgres),
         stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown
     )
 
@@ -181,15 +179,6 @@ def broker_answers(endpoint: BrokerEndpoint) -> bool:
         return True
     finally:
         publisher.close()
-
-
-def _database_answers(postgres: Postgres) -> bool:
-    address = postgres.url.rsplit("/", 1)[0] + "/postgres"
-    try:
-        psycopg.connect(address, connect_timeout=2).close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 def _web_answers(url: str) -> bool:

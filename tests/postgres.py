@@ -10,9 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import psycopg
-
-from demo.postgres import Postgres, create_database, free_port, prepare
+from demo.postgres import Postgres, create_database, database_answers, free_port, prepare
 
 
 def provide() -> None:
@@ -41,15 +39,10 @@ def wait_until_ready(
 ) -> None:
     """Return when the server takes connections."""
     deadline = time.monotonic() + timeout
-    while True:
-        try:
-            psycopg.connect(postgres.url.rsplit("/", 1)[0] + "/postgres", connect_timeout=2).close()
-        except psycopg.OperationalError:
-            if time.monotonic() > deadline or server.poll() is not None:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+    while not database_answers(postgres):
+        if time.monotonic() > deadline or server.poll() is not None:
+            raise RuntimeError(f"PostgreSQL in {postgres.folder} did not become ready")
+        time.sleep(0.05)
 
 
 def _remove(server: subprocess.Popen[bytes], folder: Path) -> None:
