@@ -1,0 +1,210 @@
+"""A running workflow manager on a real broker and a real database, seen from both sides."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import PurePosixPath
+from typing import Any
+
+import psycopg
+from django.db import connection
+
+from tests.integration.broker.houses import StompHouse
+from tests.integration.workflow_manager.contract.wire import Frame, PlainClient
+from workflow_manager import daemon, relay
+from workflow_manager.domain.steps import Phase, Step
+from workflow_manager.models import Event, Instrument, Job, Route, Run
+
+# Where agents take jobs from; the plain client listens there.
+JOB_QUEUES = (
+    *("CATALOG.ONCAT.DATA_READY", "REDUCTION.DATA_READY", "REDUCTION.HIMEM.DATA_READY"),
+    *("REDUCTION_CATALOG.DATA_READY", "CALVERA.RAW.DATA_READY", "CALVERA.REDUCED.DATA_READY"),
+    *("INTERSECT.RAW.DATA_READY", "INTERSECT.REDUCED.DATA_READY"),
+)
+SPELLINGS = ("", "/queue/")
+
+
+@dataclass(frozen=True, slots=True)
+class RunSeen:
+    """What the database knows of one run."""
+
+    instrument: str
+    number: int
+
+    @property
+    def row(self) -> Run:
+        return Run.objects.get(instrument__name=self.instrument, number=self.number)
+
+    @property
+    def exists(self) -> bool:
+        return Run.objects.filter(instrument__name=self.instrument, number=self.number).exists()
+
+    @property
+    def events(self) -> list[Event]:
+        wanted = Event.objects.filter(
+            run__instrument__name=self.instrument, run__number=self.number
+        )
+        return list(wanted.order_by("id"))
+
+    @property
+    def queues(self) -> list[str]:
+        """The run's history by the names of its queues."""
+        return [event.queue for event in self.events]
+
+    def event(self, queue: str) -> Event:
+        (found,) = (event for event in self.events if event.queue == queue)
+        return found
+
+    def jobs(self) -> list[Job]:
+        wanted = Job.objects.filter(run__instrument__name=self.instrument, run__number=self.number)
+        return list(wanted.order_by("id"))
+
+    def job(self, queue: str) -> Job:
+        (found,) = (job for job in self.jobs() if job.queue == queue)
+        return found
+
+    @property
+    def phases(self) -> dict[Step, Phase]:
+        row = self.row
+        return {step: row.phase(step) for step in Step}
+
+
+class Site:
+    """Data acquisition, agents and people, all through one plain client."""
+
+    def __init__(self, house: StompHouse, client: PlainClient, database: str) -> None:
+        self.broker = house.name
+        self.house = house
+        self.client = client
+        self._numbers = count(1)
+        self._database = database
+
+    def new_run(self, instrument: str = "arcs") -> RunSeen:
+        """A run that nobody has heard of."""
+        return RunSeen(instrument, next(self._numbers))
+
+    def send(self, destination: str, content: Mapping[str, Any] | str) -> None:
+        text = content if isinstance(content, str) else json.dumps(content)
+        self.client.send(destination, text)
+
+    def route(self, instrument: str, **targets: Sequence[str]) -> None:
+        """Routes by queue; the dots of a queue's name are two underscores here."""
+        known, _ = Instrument.objects.get_or_create(name=instrument, defaults={"facility": "SNS"})
+        for name, queues in targets.items():
+            Route.objects.update_or_create(
+                instrument=known, queue=name.replace("__", "."), defaults={"targets": list(queues)}
+            )
+
+    def await_queues(self, run: RunSeen, queues: Sequence[str]) -> None:
+        """Wait until the run's history has these, in any order, and no others."""
+        reached = self.await_true(lambda: len(run.queues) >= len(queues))
+        assert reached, f"{run} has {run.queues}, not {queues}"
+        assert sorted(run.queues) == sorted(queues)
+
+    def await_true(self, condition: Callable[[], bool], seconds: float = 20) -> bool:
+        """Ask again at every change that the database announces."""
+        with psycopg.connect(self._database, autocommit=True) as listener:
+            listener.execute("LISTEN webmon")
+            while not condition():
+                told = list(listener.notifies(timeout=seconds, stop_after=1))
+                if not told:
+                    return condition()
+        return True
+
+    def jobs_of(self, run: RunSeen) -> list[Frame]:
+        """What agents have received about a run, in order."""
+        key = (run.instrument, run.number)
+        return [frame for frame in list(self.client.frames) if _is_about(frame, key)]
+
+    def await_job(self, run: RunSeen, queue: str) -> Frame:
+        """The message of a job, as an agent gets it."""
+        destination = f"/queue/{queue}"
+
+        def found() -> list[Frame]:
+            return [each for each in self.jobs_of(run) if each.destination == destination]
+
+        assert self.client.wait_for(found), f"no job of {run} on {queue}"
+        (frame,) = found()
+        return frame
+
+    def settle(self) -> None:
+        """Return when all that was recorded so far has left and arrived.
+
+        A last run goes through every job queue: what is older has arrived before it.
+        """
+        last = self.new_run("sentinel")
+        self.route("sentinel", POSTPROCESS__DATA_READY=JOB_QUEUES)
+        self.send("/queue/POSTPROCESS.DATA_READY", stc(last))
+        arrived = self.client.wait_for(lambda: len(self.jobs_of(last)) >= len(JOB_QUEUES))
+        assert arrived, f"only {self.jobs_of(last)} arrived"
+
+
+def _is_about(frame: Frame, run: tuple[str, int]) -> bool:
+    return frame.destination.removeprefix("/queue/") in JOB_QUEUES and frame.run == run
+
+
+def stc(run: RunSeen, **changes: Any) -> dict[str, Any]:
+    """What data acquisition says of a run: texts only, and an envelope of its own."""
+    name = run.instrument.upper()
+    return {
+        "msg_type": "2687500289",
+        "src_id": "STC_20480",
+        "dest_id": "",
+        "timestamp": "1771500000",
+        "facility": "SNS",
+        "instrument": name,
+        "ipts": "IPTS-27800",
+        "run_number": str(run.number),
+        "data_file": f"/SNS/{name}/IPTS-27800/nexus/{name}_{run.number}.nxs.h5",
+        "host": "arcs-daq1",
+        **changes,
+    }
+
+
+def web(run: RunSeen, **changes: Any) -> dict[str, Any]:
+    """What a button of the web monitor says of a run."""
+    name = run.instrument.upper()
+    return {
+        "facility": "SNS",
+        "instrument": run.instrument,
+        "ipts": "IPTS-27800",
+        "run_number": run.number,
+        "data_file": f"/SNS/{name}/IPTS-27800/nexus/{name}_{run.number}.nxs.h5",
+        "information": "Requested by abc",
+        **changes,
+    }
+
+
+@contextmanager
+def running_manager(house: StompHouse) -> Iterator[Site]:
+    """The parts of the daemon as threads, and a client at the other end of the broker."""
+    stop = threading.Event()
+    database = _database()
+    subscriber = house.subscriber()
+    with ExitStack() as stack:
+        jobs = stack.enter_context(closing(house.publisher()))
+        parts: list[Callable[[], None]] = [
+            lambda: daemon.receive(subscriber, PurePosixPath("/"), 500, stop),
+            lambda: relay.run(relay.Relay(jobs), database, stop),
+        ]
+        threads = [threading.Thread(target=part) for part in parts]
+        process = house.process
+        client = stack.enter_context(
+            closing(PlainClient(process.port, process.user, process.password))
+        )
+        for queue in JOB_QUEUES:
+            client.subscribe(f"/queue/{queue}")
+        for thread in threads:
+            thread.start()
+            stack.callback(thread.join)
+        stack.callback(stop.set)
+        yield Site(house, client, database)
+
+
+def _database() -> str:
+    parameters = connection.get_connection_params()
+    wanted = ("dbname", "user", "password", "host", "port")
+    return psycopg.conninfo.make_conninfo(**{name: parameters[name] for name in wanted})
