@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from django.core.management import call_command
 from pytest_django import DjangoDbBlocker
 
 from tests import activemq, artemis
@@ -23,9 +24,7 @@ def site(
     name = request.param
     if name in _REQUIREMENTS and (reason := _REQUIREMENTS[name]()):
         pytest.skip(reason)
-    with (
-        django_db_blocker.unblock(),
-        running(name, tmp_path_factory.mktemp(name)) as house,
-        running_manager(house) as site,
-    ):
-        yield site
+    with django_db_blocker.unblock():
+        with running(name, tmp_path_factory.mktemp(name)) as house, running_manager(house) as site:
+            yield site
+        call_command("flush", interactive=False, verbosity=0)

@@ -16,7 +16,7 @@ from tests.integration.broker.houses import StompHouse
 from tests.integration.workflow_manager.contract.wire import Frame, PlainClient
 from workflow_manager import daemon, relay
 from workflow_manager.domain.steps import Phase, Step
-from workflow_manager.models import Event, Instrument, Job, Route, Run
+from workflow_manager.models import Event, Job, Run
 
 # Where agents take jobs from; the plain client listens there.
 JOB_QUEUES = (
@@ -25,6 +25,16 @@ JOB_QUEUES = (
     *("INTERSECT.RAW.DATA_READY", "INTERSECT.REDUCED.DATA_READY"),
 )
 SPELLINGS = ("", "/queue/")
+
+# A test's own transaction is never committed: what the manager shall see is written beside it.
+_ADD_INSTRUMENT = """
+INSERT INTO workflow_instrument (name, facility) VALUES (%(name)s, 'SNS') ON CONFLICT DO NOTHING
+"""
+_SET_ROUTE = """
+INSERT INTO workflow_route (instrument_id, queue, targets, success_queues)
+SELECT id, %(queue)s, %(to)s::text[], '{}' FROM workflow_instrument WHERE name = %(name)s
+ON CONFLICT (instrument_id, queue) DO UPDATE SET targets = excluded.targets
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +102,11 @@ class Site:
 
     def route(self, instrument: str, **targets: Sequence[str]) -> None:
         """Routes by queue; the dots of a queue's name are two underscores here."""
-        known, _ = Instrument.objects.get_or_create(name=instrument, defaults={"facility": "SNS"})
-        for name, queues in targets.items():
-            Route.objects.update_or_create(
-                instrument=known, queue=name.replace("__", "."), defaults={"targets": list(queues)}
-            )
+        with psycopg.connect(self._database, autocommit=True) as writer:
+            writer.execute(_ADD_INSTRUMENT, {"name": instrument})
+            for name, queues in targets.items():
+                values = {"name": instrument, "queue": name.replace("__", "."), "to": list(queues)}
+                writer.execute(_SET_ROUTE, values)
 
     def await_queues(self, run: RunSeen, queues: Sequence[str]) -> None:
         """Wait until the run's history has these, in any order, and no others."""

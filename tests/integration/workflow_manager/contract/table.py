@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from tests.integration.workflow_manager.contract.site import (
     SPELLINGS,
     RunSeen,
@@ -17,6 +19,8 @@ from tests.integration.workflow_manager.contract.site import (
 from workflow_manager.domain.rules import step_of
 from workflow_manager.domain.steps import Phase, Step
 
+# Tests only read through Django; the tables are emptied when the manager has stopped.
+ON_DATABASE = pytest.mark.django_db
 HOST = "autoreducer4.sns.gov"
 # Longer than the old tables could hold, and with what JSON and SQL escape.
 ERROR = "REDUCTION: workspace 'X' does not exist \\ \"µ\" " + "x" * 300
@@ -157,6 +161,7 @@ def check_left_alone(site: Site, row: Row) -> None:
 
 def given(site: Site, runs: list[RunSeen], job_queue: str) -> None:
     """Runs whose job on that queue has reached an agent."""
+    prepare_routes(site)
     for run in runs:
         site.send("/queue/POSTPROCESS.DATA_READY", stc(run))
     if job_queue in _AFTER_REDUCTION:

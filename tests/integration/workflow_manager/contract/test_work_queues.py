@@ -5,6 +5,7 @@ import pytest
 from tests.integration.workflow_manager.contract.site import SPELLINGS, Site
 from tests.integration.workflow_manager.contract.table import (
     NAMED_REPLIES,
+    ON_DATABASE,
     Row,
     check_fact,
     check_report,
@@ -21,9 +22,9 @@ REPORTS = (
     Row("POSTPROCESS.ERROR", answers="CATALOG.ONCAT.DATA_READY", phase=Phase.FAILED),
     Row("POSTPROCESS.ERROR", answers="REDUCTION.DATA_READY", phase=Phase.FAILED),
 )
-pytestmark = pytest.mark.django_db(transaction=True)
-
 ROWS = (*WISHES, *FACTS, *REPORTS)
+
+pytestmark = ON_DATABASE
 
 
 @pytest.mark.parametrize("row", WISHES, ids=str)
