@@ -85,12 +85,15 @@ class RunSeen:
 class Site:
     """Data acquisition, agents and people, all through one plain client."""
 
-    def __init__(self, house: StompHouse, client: PlainClient, database: str) -> None:
+    def __init__(
+        self, house: StompHouse, client: PlainClient, database: psycopg.Connection[Any]
+    ) -> None:
         self.broker = house.name
         self.house = house
         self.client = client
         self._numbers = count(1)
         self._database = database
+        database.execute("LISTEN webmon")
 
     def new_run(self, instrument: str = "arcs") -> RunSeen:
         """A run that nobody has heard of."""
@@ -102,11 +105,10 @@ class Site:
 
     def route(self, instrument: str, **targets: Sequence[str]) -> None:
         """Routes by queue; the dots of a queue's name are two underscores here."""
-        with psycopg.connect(self._database, autocommit=True) as writer:
-            writer.execute(_ADD_INSTRUMENT, {"name": instrument})
-            for name, queues in targets.items():
-                values = {"name": instrument, "queue": name.replace("__", "."), "to": list(queues)}
-                writer.execute(_SET_ROUTE, values)
+        self._database.execute(_ADD_INSTRUMENT, {"name": instrument})
+        for name, queues in targets.items():
+            values = {"name": instrument, "queue": name.replace("__", "."), "to": list(queues)}
+            self._database.execute(_SET_ROUTE, values)
 
     def await_queues(self, run: RunSeen, queues: Sequence[str]) -> None:
         """Wait until the run's history has these, in any order, and no others."""
@@ -116,12 +118,10 @@ class Site:
 
     def await_true(self, condition: Callable[[], bool], seconds: float = 20) -> bool:
         """Ask again at every change that the database announces."""
-        with psycopg.connect(self._database, autocommit=True) as listener:
-            listener.execute("LISTEN webmon")
-            while not condition():
-                told = list(listener.notifies(timeout=seconds, stop_after=1))
-                if not told:
-                    return condition()
+        while not condition():
+            told = list(self._database.notifies(timeout=seconds, stop_after=1))
+            if not told:
+                return condition()
         return True
 
     def jobs_of(self, run: RunSeen) -> list[Frame]:
@@ -192,13 +192,13 @@ def web(run: RunSeen, **changes: Any) -> dict[str, Any]:
 def running_manager(house: StompHouse) -> Iterator[Site]:
     """The parts of the daemon as threads, and a client at the other end of the broker."""
     stop = threading.Event()
-    database = _database()
+    address = _address()
     subscriber = house.subscriber()
     with ExitStack() as stack:
         jobs = stack.enter_context(closing(house.publisher()))
         parts: list[Callable[[], None]] = [
             lambda: daemon.receive(subscriber, PurePosixPath("/"), 500, stop),
-            lambda: relay.run(relay.Relay(jobs), database, stop),
+            lambda: relay.run(relay.Relay(jobs), address, stop),
         ]
         threads = [threading.Thread(target=part) for part in parts]
         process = house.process
@@ -211,10 +211,11 @@ def running_manager(house: StompHouse) -> Iterator[Site]:
             thread.start()
             stack.callback(thread.join)
         stack.callback(stop.set)
+        database = stack.enter_context(psycopg.connect(address, autocommit=True))
         yield Site(house, client, database)
 
 
-def _database() -> str:
+def _address() -> str:
     parameters = connection.get_connection_params()
     wanted = ("dbname", "user", "password", "host", "port")
     return psycopg.conninfo.make_conninfo(**{name: parameters[name] for name in wanted})

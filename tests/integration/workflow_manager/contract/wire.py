@@ -15,12 +15,7 @@ class Frame:
 
     destination: str
     headers: Mapping[str, str]
-    text: str
-
-    @property
-    def body(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(self.text)
-        return content
+    body: Mapping[str, Any]
 
     @property
     def run(self) -> tuple[str, int]:
@@ -66,8 +61,9 @@ class PlainClient(stomp.ConnectionListener):  # type: ignore[misc]
     def on_message(self, frame: Any) -> None:
         headers = frame.headers
         self._connection.ack(headers["message-id"], headers["subscription"])
+        received = Frame(headers["destination"], headers, json.loads(frame.body))
         with self._change:
-            self.frames.append(Frame(headers["destination"], headers, frame.body))
+            self.frames.append(received)
             self._change.notify_all()
 
     def on_error(self, frame: Any) -> None:
