@@ -29,7 +29,7 @@ SHA512 = (
     "301e379797c96925a1b103d2ab8fad8722fe5babd4a10c512633a8c0175a242f"
 )
 CONFIGURATION = Path(__file__).parent.parent / "deploy" / "artemis"
-OPEN_TO_TESTS = ("TEST.#", "BENCHMARK.#", "REDUCTION.TESTPROCESSOR.#")
+OPEN_TO_TESTS = ("TEST.#", "BENCHMARK.#", "REDUCTION.TESTPROCESSOR.#", "CATALOG.DATA_READY")
 
 _PERMISSIONS = (
     *("createAddress", "deleteAddress", "createDurableQueue", "deleteDurableQueue"),

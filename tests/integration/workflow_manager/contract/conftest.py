@@ -8,7 +8,7 @@ from pytest_django import DjangoDbBlocker
 
 from tests import activemq, artemis
 from tests.integration.broker.houses import running
-from tests.integration.workflow_manager.contract.site import Site, running_manager
+from tests.integration.workflow_manager.contract.site import Site, running_site
 
 _REQUIREMENTS = {"activemq": activemq.require, "artemis": artemis.require}
 
@@ -20,11 +20,12 @@ def site(
     django_db_setup: None,
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[Site]:
-    """The manager's threads use the database between tests too, so it is open all the time."""
+    """A test's transaction only reads; what the manager wrote goes when it has stopped."""
     name = request.param
     if name in _REQUIREMENTS and (reason := _REQUIREMENTS[name]()):
         pytest.skip(reason)
+    folder = tmp_path_factory.mktemp(name)
     with django_db_blocker.unblock():
-        with running(name, tmp_path_factory.mktemp(name)) as house, running_manager(house) as site:
+        with running(name, folder) as house, running_site(house, folder / "manager.log") as site:
             yield site
         call_command("flush", interactive=False, verbosity=0)

@@ -1,12 +1,14 @@
 """A running workflow manager on a real broker and a real database, seen from both sides."""
 
 import json
-import threading
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,7 +16,6 @@ from django.db import connection
 
 from tests.integration.broker.houses import StompHouse
 from tests.integration.workflow_manager.contract.wire import Frame, PlainClient
-from workflow_manager import daemon, relay
 from workflow_manager.domain.steps import Phase, Step
 from workflow_manager.models import Event, Job, Run
 
@@ -189,30 +190,52 @@ def web(run: RunSeen, **changes: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def running_manager(house: StompHouse) -> Iterator[Site]:
-    """The parts of the daemon as threads, and a client at the other end of the broker."""
-    stop = threading.Event()
-    address = _address()
-    subscriber = house.subscriber()
-    with ExitStack() as stack:
-        jobs = stack.enter_context(closing(house.publisher()))
-        parts: list[Callable[[], None]] = [
-            lambda: daemon.receive(subscriber, PurePosixPath("/"), 500, stop),
-            lambda: relay.run(relay.Relay(jobs), address, stop),
-        ]
-        threads = [threading.Thread(target=part) for part in parts]
-        process = house.process
-        client = stack.enter_context(
-            closing(PlainClient(process.port, process.user, process.password))
-        )
+def running_site(house: StompHouse, log: Path) -> Iterator[Site]:
+    """The workflow manager as it is deployed, and a client at the other end of the broker."""
+    process = house.process
+    with (
+        closing(PlainClient(process.port, process.user, process.password)) as client,
+        psycopg.connect(_address(), autocommit=True) as database,
+        _manager(house, log),
+    ):
         for queue in JOB_QUEUES:
             client.subscribe(f"/queue/{queue}")
-        for thread in threads:
-            thread.start()
-            stack.callback(thread.join)
-        stack.callback(stop.set)
-        database = stack.enter_context(psycopg.connect(address, autocommit=True))
-        yield Site(house, client, database)
+        site = Site(house, client, database)
+        _await_subscriptions(site, log)
+        yield site
+
+
+@contextmanager
+def _manager(house: StompHouse, log: Path) -> Iterator[None]:
+    process = house.process
+    environment = {
+        **os.environ,
+        "DATABASE_NAME": str(connection.settings_dict["NAME"]),
+        "AMQ_BROKER": json.dumps([["127.0.0.1", process.port]]),
+        "WORKFLOW_USER": process.user,
+        "WORKFLOW_PASS": process.password,
+    }
+    command = [sys.executable, "manage.py", "run_workflow_manager"]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, env=environment, stdout=output, stderr=output) as manager,
+    ):
+        try:
+            yield
+        finally:
+            manager.terminate()
+            manager.wait(30)
+
+
+def _await_subscriptions(site: Site, log: Path) -> None:
+    """Topics keep nothing for those who come late: tell it until somebody hears it."""
+    run = site.new_run("sentinel")
+    told = {"run_number": str(run.number), "msg_type": "1", "reason": "hello", "ipts": "IPTS-1"}
+    for _ in range(100):
+        site.send("/topic/SNS.SENTINEL.APP.SMS", told)
+        if site.await_true(lambda: run.exists, 0.5):
+            return
+    raise AssertionError(f"the manager does not listen:\n{log.read_text()}")
 
 
 def _address() -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.workflow_manager.contract.site import Site
+from tests.integration.workflow_manager.contract.site import Site, stc
 from tests.integration.workflow_manager.contract.table import (
     ON_DATABASE,
     Row,
@@ -17,8 +17,9 @@ FACTS = (
     Row("TRANSLATION.COMPLETE"),
     Row("FERMI_REDUCTION.DATA_READY"),
 )
-LEFT_ALONE = (Row("CATALOG.DATA_READY"), Row("DLQ"), Row("ExpiryQueue"))
-ROWS = (*FACTS, *LEFT_ALONE)
+LEFT_ALONE = (Row("CATALOG.DATA_READY"),)
+BROKERS_OWN = (Row("DLQ"), Row("ExpiryQueue"))
+ROWS = (*FACTS, *LEFT_ALONE, *BROKERS_OWN)
 
 pytestmark = ON_DATABASE
 
@@ -31,3 +32,12 @@ def test_a_fact(site: Site, row: Row) -> None:
 @pytest.mark.parametrize("row", LEFT_ALONE, ids=str)
 def test_what_is_not_ours_is_left_alone(site: Site, row: Row) -> None:
     check_left_alone(site, row)
+
+
+@pytest.mark.parametrize("row", BROKERS_OWN, ids=str)
+def test_a_dead_letter_is_no_news_of_a_run(site: Site, row: Row) -> None:
+    run = site.new_run()
+    site.send(f"/queue/{row.queue}", stc(run))
+    site.settle()
+    assert not run.exists
+    assert site.jobs_of(run) == []
