@@ -26,6 +26,7 @@ JOB_QUEUES = (
     *("INTERSECT.RAW.DATA_READY", "INTERSECT.REDUCED.DATA_READY"),
 )
 SPELLINGS = ("", "/queue/")
+HEARTBEAT = "/topic/SNS.COMMON.STATUS.WORKFLOW.0"
 
 # A test's own transaction is never committed: what the manager shall see is written beside it.
 _ADD_INSTRUMENT = """
@@ -200,6 +201,7 @@ def running_site(house: StompHouse, log: Path) -> Iterator[Site]:
     ):
         for queue in JOB_QUEUES:
             client.subscribe(f"/queue/{queue}")
+        client.subscribe(HEARTBEAT)
         site = Site(house, client, database)
         _await_subscriptions(site, log)
         yield site

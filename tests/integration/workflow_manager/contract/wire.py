@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +12,12 @@ import stomp
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A message as it came over the wire."""
+    """A message as it came over the wire, and when, on our steady clock."""
 
     destination: str
     headers: Mapping[str, str]
     body: Mapping[str, Any]
+    at: float
 
     @property
     def run(self) -> tuple[str, int]:
@@ -61,7 +63,7 @@ class PlainClient(stomp.ConnectionListener):  # type: ignore[misc]
     def on_message(self, frame: Any) -> None:
         headers = frame.headers
         self._connection.ack(headers["message-id"], headers["subscription"])
-        received = Frame(headers["destination"], headers, json.loads(frame.body))
+        received = Frame(headers["destination"], headers, json.loads(frame.body), time.monotonic())
         with self._change:
             self.frames.append(received)
             self._change.notify_all()
