@@ -40,9 +40,7 @@ _DEEPEST = 100
 _TOO_DEEP = f"The JSON is nested more than {_DEEPEST} levels deep."
 # Python refuses to read or write whole numbers of more than some thousand digits.
 _MOST_DIGITS = 1000
-# A text without these, and not deep, holds nothing that is legal for JSON's parser only. Looking
-# at each value takes longer than all the rest.
-_SUSPICIOUS = re.compile(r"\\u|NaN|Infinity|[0-9]{200}|[eE]\+?[0-9]{3}")
+# Legal for JSON's parser and for nobody else.
 _UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
 _LONGEST_QUOTE = 200
 
@@ -132,8 +130,11 @@ def _text(body: bytes) -> str:
 def _object(text: str, facility_root: PurePosixPath) -> dict[str, Any]:
     if text.startswith("/"):
         return _from_path(text, facility_root)
-    content = _json(text)
-    if _SUSPICIOUS.search(text) or text.count("{") + text.count("[") > _DEEPEST:
+    numbers = _Numbers()
+    content = _json(text, numbers)
+    # Looking at each value takes longer than all the rest; it is for those who give a reason to.
+    is_deep = text.count("{") + text.count("[") > _DEEPEST
+    if numbers.have_unusable or is_deep or "\\u" in text:
         _refuse_what_cannot_be_kept(content)
     if not isinstance(content, dict):
         raise _UnusableError(f"The JSON is {_kind(content)}, not an object with keys.")
@@ -147,13 +148,38 @@ class _UnusableNumber:
     problem: str
 
 
-def _json(text: str) -> Any:
+class _Numbers:
+    """Reads the numbers of one JSON text."""
+
+    def __init__(self) -> None:
+        self.have_unusable = False
+
+    def whole(self, digits: str) -> int | _UnusableNumber:
+        if len(digits) <= _MOST_DIGITS:
+            return int(digits)
+        return self._unusable(f"is a number of {len(digits)} digits, too large to be kept")
+
+    def decimal(self, digits: str) -> float | _UnusableNumber:
+        number = float(digits)
+        if math.isfinite(number):
+            return number
+        return self._unusable(f"is {_shortened(digits)}, a number too large to be kept")
+
+    def constant(self, name: str) -> _UnusableNumber:
+        return self._unusable(f"is {name}, which is no JSON number")
+
+    def _unusable(self, problem: str) -> _UnusableNumber:
+        self.have_unusable = True
+        return _UnusableNumber(problem)
+
+
+def _json(text: str, numbers: _Numbers) -> Any:
     try:
         return json.loads(
             text,
-            parse_constant=lambda name: _UnusableNumber(f"is {name}, which is no JSON number"),
-            parse_float=_float,
-            parse_int=_int,
+            parse_int=numbers.whole,
+            parse_float=numbers.decimal,
+            parse_constant=numbers.constant,
         )
     except RecursionError as error:
         raise _UnusableError(_TOO_DEEP) from error
@@ -161,19 +187,6 @@ def _json(text: str) -> Any:
         raise _UnusableError(
             f"The body is neither JSON ({error}) nor the absolute path of a data file."
         ) from error
-
-
-def _float(digits: str) -> float | _UnusableNumber:
-    number = float(digits)
-    if math.isfinite(number):
-        return number
-    return _UnusableNumber(f"is {_shortened(digits)}, a number too large to be kept")
-
-
-def _int(digits: str) -> int | _UnusableNumber:
-    if len(digits) <= _MOST_DIGITS:
-        return int(digits)
-    return _UnusableNumber(f"is a number of {len(digits)} digits, too large to be kept")
 
 
 def _kind(value: Any) -> str:
@@ -241,7 +254,8 @@ def _shortened(text: str) -> str:
         character if character.isprintable() else ascii(character)[1:-1]
         for character in text[:_LONGEST_QUOTE]
     )
-    return shown if len(text) <= _LONGEST_QUOTE else f"{shown}… ({len(text)} characters)"
+    is_whole = max(len(text), len(shown)) <= _LONGEST_QUOTE
+    return shown if is_whole else f"{shown[:_LONGEST_QUOTE]}… ({len(text)} characters)"
 
 
 def _from_path(text: str, facility_root: PurePosixPath) -> dict[str, Any]:
@@ -250,8 +264,8 @@ def _from_path(text: str, facility_root: PurePosixPath) -> dict[str, Any]:
     tokens = path.split("/")
     if len(tokens) < 6:
         raise _UnusableError(
-            f"The path {_quoted(text)} is too short: it must be "
-            "/<facility>/<instrument>/<proposal>/<folder>/<instrument>_<run>…"
+            f"The path {_quoted(text)} is too short to be "
+            "/<facility>/<instrument>/<proposal>/<folder>/<instrument>_<run number>."
         )
     return {
         "facility": tokens[1].upper(),
@@ -273,8 +287,8 @@ def _run_number_in(tokens: list[str], text: str) -> int | str:
     ]
     if not numbers:
         raise _UnusableError(
-            f"The path {_quoted(text)} holds no run number: no part begins with "
-            f"{_shortened(tokens[2])}_<run number>."
+            f"The path {_quoted(text)} holds no run number: no part after the proposal is "
+            "<instrument>_<run number>."
         )
     number = _whole_number(numbers[-1])
     return numbers[-1] if number is None else number

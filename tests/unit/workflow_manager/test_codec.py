@@ -1,19 +1,19 @@
 """Any bytes give a message or a rejection with a reason; nothing else."""
 
 import json
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from tests.corpus import BODIES, Body, Rejection, Run, frames
+from tests.corpus.verdict import verdict
 from workflow_manager.protocol.codec import DecodeError, decode, encode, facility_path, sent_at
 from workflow_manager.protocol.messages import JobReference, RunMessage
 
 ROOT = PurePosixPath("/demo/facility")
 QUEUE = "/queue/POSTPROCESS.DATA_READY"
-CORPUS = Path(__file__).parents[2] / "corpus"
 GOOD: dict[str, Any] = {
     "facility": "SNS",
     "instrument": "ARCS",
@@ -131,35 +131,51 @@ def test_only_strict_json_is_sent() -> None:
         encode({"a": float("nan")})
 
 
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=6,
+def found_in(body: Body) -> Run | str:
+    """The run that a body is about, or the reason why it is about none."""
+    found = verdict(body.destination, body.make())
+    if isinstance(found, str):
+        return found
+    return Run(found.instrument, found.run_number, found.proposal, found.facility, found.data_file)
+
+
+def is_as_expected(body: Body, found: Run | str) -> bool:
+    if isinstance(body.expected, Rejection):
+        return isinstance(found, str) and body.expected.words in found
+    return found == body.expected
+
+
+def test_each_body_of_the_corpus_is_the_run_or_the_rejection_that_it_should_be() -> None:
+    others = [
+        (body.name, body.expected, found)
+        for body in BODIES
+        if not is_as_expected(body, found := found_in(body))
+    ]
+    assert others == []
+
+
+def test_the_corpus_names_each_body_once_and_each_run_under_one_proposal() -> None:
+    assert len({body.name for body in BODIES}) == len(BODIES) >= 150
+    runs = [body.expected for body in BODIES if isinstance(body.expected, Run)]
+    proposals = {(run.instrument, run.number, run.proposal) for run in runs}
+    assert len(proposals) == len({(run.instrument, run.number) for run in runs})
+
+
+@settings(settings.get_profile("short"))
+@given(
+    frames.destinations,
+    frames.any_bytes
+    | frames.any_text
+    | frames.any_json
+    | frames.any_values_of_known_keys
+    | frames.any_pieces
+    | frames.any_mutations,
 )
+def test_any_bytes_are_a_message_or_a_rejection(destination: str, content: bytes) -> None:
+    verdict(destination, content)
 
 
-@given(st.binary(max_size=300) | st.builds(lambda text: text.encode("utf-8", "replace"), st.text()))
-def test_any_bytes_are_a_message_or_a_rejection(body: bytes) -> None:
-    _is_message_or_rejection(body)
-
-
-@settings(max_examples=50)
-@given(st.dictionaries(st.sampled_from([*GOOD, "error", "information", "job_id"]), _JSON))
-def test_any_values_of_the_known_keys_are_a_message_or_a_rejection(body: dict[str, Any]) -> None:
-    _is_message_or_rejection(json.dumps({**GOOD, **body}).encode())
-
-
-@pytest.mark.parametrize("file", sorted(CORPUS.iterdir()), ids=lambda file: file.name)
-def test_the_corpus_is_read_or_rejected(file: Path) -> None:
-    _is_message_or_rejection(file.read_bytes())
-
-
-def _is_message_or_rejection(body: bytes) -> None:
-    for destination in (QUEUE, "REDUCTION.COMPLETE", "/topic/SNS.ARCS.APP.SMS"):
-        try:
-            message = decode(destination, body, ROOT)
-        except DecodeError as error:
-            assert error.body == body
-            assert error.reason
-        else:
-            encode(message.body)
+@pytest.mark.parametrize("bad", [b"NaN", b"1" * 4301, b'"\\ud800"', b"9" * 199 + b"9e110"])
+def test_what_is_looked_for_in_suspicious_texts_only_is_found(bad: bytes) -> None:
+    content = json.dumps({**GOOD, "title": 7}).encode().replace(b"7}", bad + b"}")
+    assert reason(content).startswith("title ")
