@@ -66,6 +66,7 @@ any_mutations = st.builds(
     st.integers(0, 2**32),
     st.sampled_from(SEEDS),
 )
+any_frame = any_bytes | any_text | any_json | any_values_of_known_keys | any_pieces | any_mutations
 
 
 def frames(seed: int, count: int) -> Iterator[tuple[str, bytes]]:

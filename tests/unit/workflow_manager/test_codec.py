@@ -162,15 +162,7 @@ def test_the_corpus_names_each_body_once_and_each_run_under_one_proposal() -> No
 
 
 @settings(settings.get_profile("short"))
-@given(
-    frames.destinations,
-    frames.any_bytes
-    | frames.any_text
-    | frames.any_json
-    | frames.any_values_of_known_keys
-    | frames.any_pieces
-    | frames.any_mutations,
-)
+@given(frames.destinations, frames.any_frame)
 def test_any_bytes_are_a_message_or_a_rejection(destination: str, content: bytes) -> None:
     verdict(destination, content)
 
