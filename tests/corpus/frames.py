@@ -1,7 +1,7 @@
 """Any bytes, and such as nearly are messages: for hypothesis, and by the million.
 
-`WEBMON_EXAMPLES` raises the number of examples of the profile `long`, `WEBMON_FRAMES` that of
-seeded frames.
+`WEBMON_EXAMPLES` raises the number of hypothesis' examples, in unit tests and in integration
+tests; `WEBMON_FRAMES` raises that of seeded frames.
 """
 
 import json
@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from tests.corpus import BODIES
 from tests.corpus.body import DATA_READY, SMS_OF_ARCS, announcement
 
-EXAMPLES = int(os.environ.get("WEBMON_EXAMPLES", "500"))
 FRAMES = int(os.environ.get("WEBMON_FRAMES", "20000"))
+_EXAMPLES = os.environ.get("WEBMON_EXAMPLES")
 
-settings.register_profile("short", max_examples=40, deadline=None)
-settings.register_profile("long", max_examples=EXAMPLES, deadline=None)
+settings.register_profile("short", max_examples=int(_EXAMPLES or 40), deadline=None)
+settings.register_profile("long", max_examples=int(_EXAMPLES or 300), deadline=None)
 
 # Bodies small enough to be changed over and over.
 SEEDS = tuple(
