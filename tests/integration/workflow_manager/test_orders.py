@@ -93,7 +93,7 @@ def take_in(source: random.Random, arrivals: list[Arrival]) -> None:
 
 def states() -> Iterator[tuple[Any, ...]]:
     """Each run's steps and history, less hours and numbers."""
-    history: Mapping[int, list[tuple[str, str, str]]] = defaultdict(list)
+    history: Mapping[int, list[tuple[str, ...]]] = defaultdict(list)
     for run_id, *said in Event.objects.values_list("run_id", "queue", "information", "error"):
         history[run_id].append(tuple(said))
     jobs: Mapping[int, list[tuple[Any, ...]]] = defaultdict(list)
