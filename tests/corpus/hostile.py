@@ -127,7 +127,7 @@ def _unkeepable() -> Iterable[Body]:
         ('"title": "\\ud800"', "title holds half a surrogate pair"),
         ('"title": "\\udc00\\ud800"', "title holds half a surrogate pair"),
         ('"\\ud800": 1', "\\ud800 holds half a surrogate pair"),
-        ('"a\\u0000": 1', "a\\x00 holds a NUL character"),
+        ('"a\\u0000": 1', "a\\u0000 holds a NUL character"),
         ('"scan": {"points": [1, {"x": "\\u0000"}]}', "scan.points[1].x holds a NUL character"),
         ('"scan": [[NaN]]', "scan[0][0] is NaN, which is no JSON number"),
         ('"charge": 3e999', "charge is 3e999, a number too large"),

@@ -40,6 +40,7 @@ _NO_RUNS: tuple[tuple[str, str, str], ...] = (
     ("half of the instrument", "/SNS/REF/IPTS-1/nexus/REF_L_5.nxs.h5", "no run number"),
     ("empty instrument", "/SNS//IPTS-1/nexus/_5.nxs.h5", 'instrument is "", which is not a name'),
     ("a dot as instrument", "/SNS/./IPTS-1/nexus/._5.nxs.h5", "which is not a name"),
+    ("dots as instrument", "/SNS/../IPTS-1/nexus/.._1.nxs.h5", "which is not a name"),
     ("climbing", "/SNS/ARCS/IPTS-1/nexus/../../ARCS_5.nxs.h5", "climbs with '..'"),
     ("climbing at the end", "/SNS/ARCS/IPTS-1/nexus/ARCS_5/..", "climbs with '..'"),
     ("a facility with a blank", "/my data/ARCS/IPTS-1/nexus/ARCS_5.nxs", 'facility is "MY DATA"'),

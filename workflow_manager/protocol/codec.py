@@ -17,9 +17,23 @@ from typing import Any
 from workflow_manager.domain import destinations as names
 from workflow_manager.protocol.messages import JobReference, RunMessage
 
-# Names become folders, URLs and keys: letters, digits, and single marks inside.
-_INSTRUMENT = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.IGNORECASE | re.ASCII)
-_PROPOSAL = re.compile(r"[a-z0-9](?!.*\.\.)[a-z0-9_.-]{0,63}", re.IGNORECASE | re.ASCII)
+
+@dataclass(frozen=True, slots=True)
+class _NameShape:
+    """Names become folders, URLs and keys: letters, digits, and single marks inside."""
+
+    pattern: re.Pattern[str]
+    words: str
+
+
+_INSTRUMENT = _NameShape(
+    re.compile(r"[a-z][a-z0-9_-]{0,39}", re.IGNORECASE | re.ASCII),
+    "a letter of a to z, then up to 39 letters, digits, - or _",
+)
+_PROPOSAL = _NameShape(
+    re.compile(r"[a-z0-9](?!.*\.\.)[a-z0-9_.-]{0,63}", re.IGNORECASE | re.ASCII),
+    "a letter of a to z or a digit, then up to 63 letters, digits, -, _ or single dots",
+)
 _FACILITY = _INSTRUMENT
 
 # Second tokens of topics that belong to no instrument; `common` is for central services.
@@ -251,7 +265,7 @@ def _quoted(value: Any) -> str:
 def _shortened(text: str) -> str:
     """So much of a text as a log line can show, with what does not print made visible."""
     shown = "".join(
-        character if character.isprintable() else ascii(character)[1:-1]
+        character if character.isprintable() else json.dumps(character)[1:-1]
         for character in text[:_LONGEST_QUOTE]
     )
     is_whole = max(len(text), len(shown)) <= _LONGEST_QUOTE
@@ -260,7 +274,8 @@ def _shortened(text: str) -> str:
 
 def _from_path(text: str, facility_root: PurePosixPath) -> dict[str, Any]:
     """`/<facility>/<INSTRUMENT>/<proposal>/…/<INSTRUMENT>_<run>…` says all of a run."""
-    path = facility_path(_usable_path("The path", text), facility_root)
+    _refuse_long_path("The path", text)
+    path = facility_path(text, facility_root)
     tokens = path.split("/")
     if len(tokens) < 6:
         raise _UnusableError(
@@ -311,7 +326,7 @@ def _instrument_of_topic(destination: str) -> str:
     """The instrument of `<facility>.<INSTRUMENT>.APP.SMS`, which is no place for anything else."""
     tokens = names.bare_name(destination).split(".")
     instrument = tokens[1].lower() if len(tokens) == 4 else ""
-    if not _INSTRUMENT.fullmatch(instrument) or instrument in _NO_INSTRUMENTS:
+    if not _INSTRUMENT.pattern.fullmatch(instrument) or instrument in _NO_INSTRUMENTS:
         raise _UnusableError(
             f"The topic {_quoted(destination)} names no instrument: it must be "
             "<facility>.<instrument>.APP.SMS."
@@ -358,12 +373,12 @@ def _message(destination: str, content: dict[str, Any], root: PurePosixPath) -> 
     )
 
 
-def _name(content: dict[str, Any], key: str, pattern: re.Pattern[str]) -> str:
+def _name(content: dict[str, Any], key: str, shape: _NameShape) -> str:
     value = _required(content, key)
     if not isinstance(value, str):
         raise _UnusableError(f"{key} is {_quoted(value)}, not a text.")
-    if not pattern.fullmatch(value):
-        raise _UnusableError(f"{key} is {_quoted(value)}, which is not a name.")
+    if not shape.pattern.fullmatch(value):
+        raise _UnusableError(f"{key} is {_quoted(value)}, which is not a name: {shape.words}.")
     return value
 
 
@@ -401,27 +416,27 @@ def _data_file(content: dict[str, Any]) -> str:
         return ""
     if not isinstance(value, str):
         raise _UnusableError(f"data_file is {_quoted(value)}, not a path.")
-    return _usable_path("data_file", value)
-
-
-def _usable_path(name: str, path: str) -> str:
-    if len(path) > _LONGEST_PATH:
-        raise _UnusableError(f"{name} has {len(path)} characters; no path is that long.")
-    found = _HIDING.search(path)
+    _refuse_long_path("data_file", value)
+    found = _HIDING.search(value)
     if found:
         raise _UnusableError(
-            f"{name} is {_quoted(path)}, with the character U+{ord(found[0]):04X} that no path has."
+            f"data_file is {_quoted(value)}, with U+{ord(found[0]):04X}, which is in no path."
         )
-    if ".." in path.split("/"):
-        raise _UnusableError(f"{name} is {_quoted(path)}, which climbs with '..'.")
-    return path
+    if ".." in value.split("/"):
+        raise _UnusableError(f"data_file is {_quoted(value)}, which climbs with '..'.")
+    return value
+
+
+def _refuse_long_path(name: str, path: str) -> None:
+    if len(path) > _LONGEST_PATH:
+        raise _UnusableError(f"{name} has {len(path)} characters; no path is that long.")
 
 
 def _facility(content: dict[str, Any], data_file: str) -> str:
     if content.get("facility") not in (None, ""):
         return _name(content, "facility", _FACILITY).upper()
     first = data_file.split("/")[1] if data_file.startswith("/") else ""
-    return first.upper() if _FACILITY.fullmatch(first) else ""
+    return first.upper() if _FACILITY.pattern.fullmatch(first) else ""
 
 
 def _optional_text(content: dict[str, Any], key: str) -> str | None:
