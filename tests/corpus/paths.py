@@ -46,8 +46,8 @@ _NO_RUNS: tuple[tuple[str, str, str], ...] = (
     ("a facility with a blank", "/my data/ARCS/IPTS-1/nexus/ARCS_5.nxs", 'facility is "MY DATA"'),
     ("a proposal with a blank", "/SNS/ARCS/IPTS 1/nexus/ARCS_5.nxs", 'ipts is "ipts 1"'),
     ("two lines", "/SNS/ARCS/IPTS-1/nexus/ARCS_5.nxs\n/SNS/ARCS/IPTS-1/nexus/ARCS_6.nxs", "U+000A"),
-    ("a NUL", "/SNS/ARCS/IPTS-1/nexus/\0ARCS_5.nxs", "U+0000"),
-    ("a bell", "/SNS/ARCS/IPTS-1/nexus/\aARCS_5.nxs", "U+0007"),
+    ("a NUL", "/SNS/ARCS/IPTS-1/nexus/ARCS_5\0.nxs", "U+0000"),
+    ("a bell", "/SNS/ARCS/IPTS-1/nexus/ARCS_5\a.nxs", "U+0007"),
     ("written backwards", "/SNS/ARCS/IPTS-1/nexus/ARCS_5.\u202esxn", "U+202E"),
     (
         "a number of 10 digits",

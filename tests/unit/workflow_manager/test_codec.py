@@ -103,7 +103,7 @@ def test_wrong_values_are_rejected_in_words(change: dict[str, Any], said: str) -
         (b'{"a":' * 150 + b"1" + b"}" * 150, "100 levels"),
         (b"/SNS/ARCS", "too short"),
         (b"/SNS/ARCS/IPTS-1/nexus/CNCS_5.nxs.h5", "no run number"),
-        (b"/SNS/ARCS/IPTS-1/nexus/\0ARCS_5", "U+0000"),
+        (b"/SNS/ARCS/IPTS-1/nexus/ARCS_5\0.nxs", "U+0000"),
     ],
 )
 def test_what_is_no_message_is_rejected_in_words(body: bytes, said: str) -> None:
