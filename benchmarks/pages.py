@@ -49,7 +49,8 @@ SELECT i.id, p.id, 1 + n / %(instruments)s, '/SNS/' || upper(i.name) || '/nexus/
 INSERT INTO workflow_job (run_id, instrument_id, step, attempt, queue, phase, requested_by,
                           requested_at, sent_at, started_at, ended_at, agent, error)
 SELECT r.id, r.instrument_id, step.name, 1, '/queue/REDUCTION.DATA_READY', step.phase, '',
-       r.created_at, r.created_at, r.created_at + interval '1 second', r.created_at + interval '9 seconds',
+       r.created_at, r.created_at,
+       r.created_at + interval '1 second', r.created_at + interval '9 seconds',
        'autoreducer3', CASE WHEN step.phase = 3 THEN 'REDUCTION: vanadium is missing' ELSE '' END
   FROM workflow_run r
   CROSS JOIN LATERAL (VALUES ('cataloguing', r.cataloguing), ('reduction', r.reduction),

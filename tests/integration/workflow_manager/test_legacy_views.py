@@ -15,7 +15,6 @@ from django.db import connection
 from tests.integration.workflow_manager.old_system import OldDatabase
 from tests.integration.workflow_manager.test_record import arrival, take_in
 from workflow_manager.domain import destinations as names
-from workflow_manager.domain import destinations as names
 from workflow_manager.domain.rules import INPUT_QUEUES, JOB_QUEUES, RULES
 
 pytestmark = pytest.mark.django_db(transaction=True)
