@@ -46,9 +46,9 @@ SELECT i.id, p.id, 1 + n / %(instruments)s, '/SNS/' || upper(i.name) || '/nexus/
   CROSS JOIN LATERAL (SELECT n > %(runs)s - 20 AS acquires, n %% 400 = 7 AS fails) kind
   JOIN workflow_instrument i ON i.name = 'bench' || lpad((1 + n %% %(instruments)s)::text, 2, '0')
   JOIN workflow_proposal p ON p.name = 'IPTS-' || (1 + n %% 500);
-INSERT INTO workflow_job (run_id, step, attempt, queue, phase, requested_by, requested_at,
-                          sent_at, started_at, ended_at, agent, error)
-SELECT r.id, step.name, 1, '/queue/REDUCTION.DATA_READY', step.phase, '', r.created_at,
+INSERT INTO workflow_job (run_id, instrument_id, step, attempt, queue, phase, requested_by,
+                          requested_at, sent_at, started_at, ended_at, agent, error)
+SELECT r.id, r.instrument_id, step.name, 1, '/queue/REDUCTION.DATA_READY', step.phase, '', r.created_at,
        r.created_at, r.created_at + interval '1 second', r.created_at + interval '9 seconds',
        'autoreducer3', CASE WHEN step.phase = 3 THEN 'REDUCTION: vanadium is missing' ELSE '' END
   FROM workflow_run r

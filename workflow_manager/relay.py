@@ -17,6 +17,7 @@ from workflow_manager.broker.ports import (
     OutgoingMessage,
     Publisher,
 )
+from workflow_manager.domain.priorities import FRESH
 from workflow_manager.domain.steps import Phase
 from workflow_manager.services import OUTBOX
 from workflow_manager.sql import OUTBOX as STATEMENTS
@@ -93,8 +94,8 @@ class Relay:
 def _oldest(cursor: CursorWrapper) -> list[_Row]:
     cursor.execute(STATEMENTS["oldest"], {"limit": _MESSAGES, "bytes": _BYTES})
     return [
-        _Row(number, job_id, _message(destination, body, job_id, identity))
-        for number, destination, body, job_id, identity in cursor.fetchall()
+        _Row(number, job_id, _message(destination, body, job_id, priority, identity))
+        for number, destination, body, job_id, priority, identity in cursor.fetchall()
     ]
 
 
@@ -105,8 +106,12 @@ def _mark_sent(cursor: CursorWrapper, rows: Sequence[_Row]) -> None:
     cursor.execute(STATEMENTS["sent"], {"job_ids": job_ids})
 
 
-def _message(destination: str, body: bytes, job_id: int | None, identity: str) -> OutgoingMessage:
+def _message(
+    destination: str, body: bytes, job_id: int | None, priority: int, identity: str
+) -> OutgoingMessage:
     headers = {DUPLICATE_ID: identity}
+    if priority != FRESH:
+        headers["priority"] = str(priority)
     if job_id:
         headers["correlation-id"] = f"job {job_id}"
     return OutgoingMessage(destination, bytes(body), headers)

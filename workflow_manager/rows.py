@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from django.db.backends.utils import CursorWrapper
 
 from workflow_manager.domain import destinations as names
-from workflow_manager.domain.steps import Phase, Step
+from workflow_manager.domain.steps import Phase
 from workflow_manager.ledger import JobRecord, RunLedger
 from workflow_manager.protocol.codec import encode
 from workflow_manager.protocol.messages import RunMessage
@@ -43,6 +43,7 @@ class LockedRun:
     """A run that is ours until the transaction ends."""
 
     run_id: int
+    instrument_id: int
     ledger: RunLedger
     events: list[Event] = field(default_factory=list)
 
@@ -65,9 +66,12 @@ def lock_runs(cursor: CursorWrapper, messages: Iterable[RunMessage]) -> dict[Run
     )
     name_of = {number: name for name, number in instrument_ids.items()}
     runs = {
-        (name_of[instrument_id], number): LockedRun(run_id, RunLedger([], data_ready_at))
+        (name_of[instrument_id], number): LockedRun(
+            run_id, instrument_id, RunLedger(data_ready_at=data_ready_at)
+        )
         for run_id, instrument_id, number, data_ready_at in cursor.fetchall()
     }
+    _fill_routes(cursor, runs.values())
     _fill_ledgers(cursor, {run.run_id: run.ledger for run in runs.values()})
     return runs
 
@@ -100,12 +104,28 @@ def _names(facilities: Mapping[str, str]) -> dict[str, list[str]]:
     return {"names": list(facilities), "facilities": list(facilities.values())}
 
 
+def _fill_routes(cursor: CursorWrapper, runs: Collection[LockedRun]) -> None:
+    """Where runs of these instruments go, if not where the rules say, and if they may at once."""
+    cursor.execute(RECORD["routes"], {"instrument_ids": list({run.instrument_id for run in runs})})
+    routes: dict[int, dict[str, Sequence[str]]] = defaultdict(dict)
+    limited = set()
+    for instrument_id, is_limited, queue, targets in cursor.fetchall():
+        if is_limited:
+            limited.add(instrument_id)
+        if queue is not None:
+            routes[instrument_id][queue] = targets
+    for run in runs:
+        run.ledger.routes = routes[run.instrument_id]
+        run.ledger.holds_jobs = run.instrument_id in limited
+
+
 def _fill_ledgers(cursor: CursorWrapper, ledgers: Mapping[int, RunLedger]) -> None:
     cursor.execute(RECORD["jobs_of_runs"], {"run_ids": list(ledgers)})
-    for run_id, job_id, step, attempt, queue, phase, *rest in cursor.fetchall():
-        ledgers[run_id].jobs.append(
-            JobRecord(job_id, Step(step), attempt, queue, Phase(phase), *rest)
-        )
+    columns = [column.name for column in cursor.description][1:]
+    for run_id, *values in cursor.fetchall():
+        content = dict(zip(columns, values, strict=True))
+        content["phase"] = Phase(content["phase"])
+        ledgers[run_id].jobs.append(JobRecord(**content))
 
 
 def recorded_before(cursor: CursorWrapper, identities: Sequence[Identity]) -> set[Identity]:
@@ -138,9 +158,9 @@ def write(cursor: CursorWrapper, runs: Sequence[LockedRun]) -> bool:
 
 
 def _write_jobs(cursor: CursorWrapper, runs: Sequence[LockedRun]) -> None:
-    jobs = [(run.run_id, job) for run in runs for job in run.ledger.jobs]
-    new = [(run_id, job) for run_id, job in jobs if job.job_id is None]
-    old = [(run_id, job) for run_id, job in jobs if job.job_id is not None and job.has_changed]
+    jobs = [(run, job) for run in runs for job in run.ledger.jobs]
+    new = [(run, job) for run, job in jobs if job.job_id is None]
+    old = [(run, job) for run, job in jobs if job.job_id is not None and job.has_changed]
     if new:
         cursor.execute(RECORD["new_job_ids"], {"count": len(new)})
         for (_, job), (job_id,) in zip(new, cursor.fetchall(), strict=True):
@@ -152,22 +172,28 @@ def _write_jobs(cursor: CursorWrapper, runs: Sequence[LockedRun]) -> None:
         cursor.execute(RECORD["update_jobs"], columns)
 
 
-def _job_row(numbered: tuple[int, JobRecord]) -> dict[str, Any]:
-    run_id, job = numbered
+def _job_row(job_of_run: tuple[LockedRun, JobRecord]) -> dict[str, Any]:
+    run, job = job_of_run
     return {
-        "run_id": run_id,
+        "run_id": run.run_id,
+        "instrument_id": run.instrument_id,
         "id": job.job_id,
-        "step": job.step.value,
+        "step": str(job.step),
         "attempt": job.attempt,
         "queue": job.queue,
         "phase": job.phase.value,
         "requested_by": job.requested_by,
+        "reason": job.reason,
         "requested_at": job.requested_at,
+        "priority": job.priority,
         "started_at": job.started_at,
         "ended_at": job.ended_at,
         "agent": job.agent,
         "error": job.error,
         "exit_code": job.exit_code,
+        "is_held": job.is_held,
+        "held_body": json.dumps(job.body) if job.is_held else None,
+        "lease_until": job.lease_until,
     }
 
 
@@ -186,7 +212,12 @@ def _outbox_row(event: Event) -> dict[str, Any]:
     if job is None:
         raise ValueError("only a job's message is sent")
     body = {**event.body, "job_id": job.job_id, "attempt": job.attempt}
-    return {"destination": names.queue(job.queue), "body": encode(body), "job_id": job.job_id}
+    return {
+        "destination": names.queue(job.queue),
+        "body": encode(body),
+        "job_id": job.job_id,
+        "priority": job.priority,
+    }
 
 
 def _run_row(run: LockedRun) -> dict[str, Any]:

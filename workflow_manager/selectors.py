@@ -34,6 +34,10 @@ from workflow_manager.models import (
 )
 
 _PHASE_FIELDS = tuple(step.value for step in Step)
+_SHOWN_IN_LISTS = (
+    *("run", "step", "attempt", "phase", "requested_at", "started_at", "ended_at"),
+    *("agent", "error", "reason", "is_held"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +158,8 @@ def instruments_with_run(number: int) -> list[str]:
 
 def newest_jobs(run_ids: Collection[int]) -> dict[tuple[int, Step], Job]:
     """The newest attempt at each step of these runs, without what only its own page shows."""
-    jobs = Job.objects.filter(run__in=run_ids).order_by("run", "step", "-attempt")
-    jobs = jobs.defer("queue", "requested_by", "sent_at", "exit_code")
+    jobs = Job.objects.filter(run__in=run_ids, step__in=_PHASE_FIELDS, cancelled_at=None)
+    jobs = jobs.order_by("run", "step", "-attempt").only(*_SHOWN_IN_LISTS)
     return {(job.run_id, Step(job.step)): job for job in jobs.distinct("run", "step")}
 
 
@@ -264,8 +268,9 @@ def _untouched() -> Q:
 
 
 def _complete() -> Q:
-    results = Q(reduction=Phase.DONE.value, reduction_cataloguing=Phase.DONE.value)
-    return Q(cataloguing=Phase.DONE.value) & (results | Q(reduction=Phase.SKIPPED.value))
+    well = (Phase.SKIPPED.value, Phase.DONE.value)
+    results = Q(reduction=Phase.DONE.value, reduction_cataloguing__in=well)
+    return Q(cataloguing__in=well) & (results | Q(reduction=Phase.SKIPPED.value))
 
 
 def _states() -> Mapping[RunState, Q]:

@@ -101,8 +101,10 @@ def _take_in_one(run: LockedRun, item: Received, identity: Identity) -> None:
     run.events += [
         _sent_event(run, new_job, item.received_at)
         for new_job in run.ledger.jobs[known_jobs:]
-        if new_job.body is not None
+        if new_job.body is not None and not new_job.is_held
     ]
+    if run.ledger.is_stopped_by_route(item.message.queue):
+        run.events.append(_stopped_event(run, item, identity))
 
 
 def _received_event(
@@ -123,6 +125,15 @@ def _received_event(
 
 def _sent_event(run: LockedRun, job: JobRecord, at: datetime) -> Event:
     return Event(run.run_id, job.queue, "", at, None, job, "", "", job.body or {})
+
+
+def _stopped_event(run: LockedRun, item: Received, identity: Identity) -> Event:
+    """A route without targets ends a run's way on purpose, and the history says so."""
+    queue = item.message.queue
+    words = f"Nothing follows: the route of {item.message.instrument} for {queue} has no targets."
+    body = {"information": words}
+    at = item.received_at
+    return Event(run.run_id, names.POSTPROCESS_INFO, identity[1], at, None, None, words, "", body)
 
 
 def _keep_rejected(cursor: CursorWrapper, rejections: Sequence[Rejection]) -> None:

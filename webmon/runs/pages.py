@@ -213,7 +213,7 @@ def run_page(run: Run, older_than: Position | None, now: dt.datetime) -> RunPage
     jobs = selectors.jobs_of(run)
     events = selectors.events_of(run, limit=EVENTS + 1, older_than=older_than)
     shown = events[:EVENTS]
-    newest = {(job.run_id, Step(job.step)): job for job in sorted(jobs, key=_attempt)}
+    newest = _newest_of_steps(jobs)
     facts = run_facts(run, newest, _why_not_reduced(run))
     before, after = selectors.neighbours(run)
     steps = tuple(facts.steps[step] for step in Step)
@@ -277,8 +277,10 @@ def expected_interval(runs: int, span: dt.timedelta) -> dt.timedelta | None:
     return span / runs if runs >= 3 else None
 
 
-def _attempt(job: Job) -> int:
-    return job.attempt
+def _newest_of_steps(jobs: Sequence[Job]) -> dict[tuple[int, Step], Job]:
+    counted = (job for job in jobs if job.cancelled_at is None and job.step in set(Step))
+    by_attempt = sorted(counted, key=lambda job: job.attempt)
+    return {(job.run_id, Step(job.step)): job for job in by_attempt}
 
 
 def _step_facts(run: Run, step: Step, job: Job | None) -> StepFacts:

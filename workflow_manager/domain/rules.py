@@ -14,7 +14,7 @@ class Rule:
     A report that names its job is about that job's step; `step` is for reports without a name.
     """
 
-    step: Step | None = None
+    step: str | None = None
     phase: Phase | None = None
     then: tuple[str, ...] = ()
 
@@ -63,10 +63,44 @@ JOB_QUEUES: Mapping[str, Step] = {
     names.REDUCTION_CATALOG_JOBS: Step.REDUCTION_CATALOGUING,
 }
 
-# What the manager subscribes to: every queue with a rule; SMS comes as topics.
-INPUT_QUEUES = tuple(name for name in RULES if name != names.SMS)
+# Agents of these kinds report the end of a job, and only if a route sent them one.
+_REPORTS_OF_ROUTES = (
+    *(names.CALVERA_RAW_COMPLETE, names.CALVERA_RAW_ERROR),
+    *(names.CALVERA_REDUCED_COMPLETE, names.CALVERA_REDUCED_ERROR),
+    *(names.INTERSECT_RAW_COMPLETE, names.INTERSECT_RAW_ERROR),
+    *(names.INTERSECT_REDUCED_COMPLETE, names.INTERSECT_REDUCED_ERROR),
+)
+
+# What the manager always subscribes to: every queue with a rule; SMS comes as topics. A site adds
+# others in the database.
+INPUT_QUEUES = (*(name for name in RULES if name != names.SMS), *_REPORTS_OF_ROUTES)
+
+_JOB_SUFFIX = ".DATA_READY"
+_REPORT_SUFFIXES = {
+    ".STARTED": Phase.STARTED,
+    ".COMPLETE": Phase.DONE,
+    ".ERROR": Phase.FAILED,
+}
 
 
 def rule_for(queue: str) -> Rule:
-    """The rule of a queue by its bare name; an unknown queue is a fact to record, not an error."""
-    return RULES.get(queue, RECORD_ONLY)
+    """The rule of a queue by its bare name; an unknown queue is a fact to record, not an error.
+
+    A report on a queue that has no rule of its own is about the step of that name: what
+    `CALVERA.RAW.COMPLETE` ends, `CALVERA.RAW.DATA_READY` began, and so with a site's queues.
+    """
+    if queue in RULES:
+        return RULES[queue]
+    for suffix, phase in _REPORT_SUFFIXES.items():
+        if queue.endswith(suffix):
+            return Rule(_named_step(queue, suffix), phase)
+    return RECORD_ONLY
+
+
+def step_of(queue: str) -> str:
+    """The step that a job on this queue is an attempt at."""
+    return JOB_QUEUES.get(queue) or _named_step(queue, _JOB_SUFFIX)
+
+
+def _named_step(queue: str, suffix: str) -> str:
+    return queue.removesuffix(suffix).lower()

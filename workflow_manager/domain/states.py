@@ -29,9 +29,14 @@ def run_state(phases: Mapping[Step, Phase], *, has_data: bool) -> RunState:
 
 
 def is_complete(phases: Mapping[Step, Phase]) -> bool:
-    """Catalogued, and reduced with its results catalogued unless reduction is not wanted."""
-    if phases[Step.CATALOGUING] != Phase.DONE:
+    """Catalogued, and reduced with its results catalogued, but for what is not wanted."""
+    if phases[Step.CATALOGUING] not in _ENDED_WELL:
         return False
     if phases[Step.REDUCTION] == Phase.SKIPPED:
         return True
-    return phases[Step.REDUCTION] == Phase.DONE and phases[Step.REDUCTION_CATALOGUING] == Phase.DONE
+    return (
+        phases[Step.REDUCTION] == Phase.DONE and phases[Step.REDUCTION_CATALOGUING] in _ENDED_WELL
+    )
+
+
+_ENDED_WELL = frozenset({Phase.SKIPPED, Phase.DONE})

@@ -4,6 +4,8 @@ import enum
 
 
 class Step(enum.StrEnum):
+    """What every run goes through. A queue that a route names may add a step of its own name."""
+
     CATALOGUING = "cataloguing"
     REDUCTION = "reduction"
     REDUCTION_CATALOGUING = "reduction_cataloguing"
@@ -18,6 +20,13 @@ _LABELS = {
     Step.REDUCTION: "Reduction",
     Step.REDUCTION_CATALOGUING: "Reduction cataloguing",
 }
+
+
+def step_label(step: str) -> str:
+    """How people read a step: `Reduction`, or `Calvera raw` of a route's queue."""
+    if step in _LABELS:
+        return _LABELS[Step(step)]
+    return step.replace(".", " ").replace("_", " ").capitalize()
 
 
 class Phase(enum.IntEnum):

@@ -45,8 +45,7 @@ def _copy_rows(cursor: CursorWrapper, table: str, rows: Iterable[Sequence[Any]])
 def _queue_rules() -> Iterator[Sequence[Any]]:
     for queue, rule in RULES.items():
         then = [JOB_QUEUES[name].value for name in rule.then]
-        step = rule.step.value if rule.step else None
-        yield queue, None, step, rule.phase.value if rule.phase else None, then
+        yield queue, None, rule.step, rule.phase.value if rule.phase else None, then
     for queue, asked in JOB_QUEUES.items():
         yield queue, asked.value, None, None, []
 

@@ -326,7 +326,12 @@ JOIN (
         ('reduction_cataloguing', %(reduction_cataloguing)s)
 ) AS job (step, default_queue) USING (step)
 LEFT JOIN LATERAL (
-    SELECT earlier.queue AS cause FROM history AS earlier
+    SELECT CASE
+            WHEN earlier.phase IS NULL AND earlier.information ~ '^Requested by \S'
+            THEN substring(earlier.information FROM '^Requested by (\S+)')
+            ELSE earlier.queue
+        END AS cause
+    FROM history AS earlier
     WHERE history.asks AND earlier.run_id = history.run_id
         AND earlier.position < history.position AND earlier."then" @> ARRAY[history.step]
     ORDER BY earlier.position DESC LIMIT 1
@@ -371,13 +376,15 @@ WHERE NOT EXISTS (
 -- The attempts of runs that are taken over; again if statuses came since.
 WITH put AS (
     INSERT INTO workflow_job AS job (
-        run_id, step, attempt, queue, phase, requested_by, requested_at, sent_at, started_at,
-        ended_at, agent, error
+        run_id, instrument_id, step, attempt, queue, phase, requested_by, requested_at, sent_at,
+        started_at, ended_at, agent, error
     )
     SELECT
-        run_id, step, attempt, queue, phase, requested_by, requested_at, sent_at, started_at,
-        ended_at, agent, error
-    FROM attempt JOIN batch USING (run_id)
+        run_id, run.instrument_id, step, attempt, queue, phase, requested_by, requested_at,
+        sent_at, started_at, ended_at, agent, error
+    FROM attempt
+    JOIN batch USING (run_id)
+    JOIN workflow_run AS run ON run.id = run_id
     WHERE is_taken_over
     ORDER BY requested_at, run_id, step, attempt
     ON CONFLICT (run_id, step, attempt) DO UPDATE SET

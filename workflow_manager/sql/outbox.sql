@@ -3,7 +3,7 @@
 -- never take the same one. The identity names the row for ever: numbers come again in a database
 -- that was restored, but not with the same time.
 WITH taken AS (
-    SELECT id, destination, body, job_id,
+    SELECT id, destination, body, job_id, priority,
         concat(id, '@', extract(epoch FROM created_at)) AS identity
     FROM workflow_outbox
     ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
@@ -11,7 +11,8 @@ WITH taken AS (
 weighed AS (
     SELECT *, sum(length(body)) OVER (ORDER BY id) - length(body) AS weight_before FROM taken
 )
-SELECT id, destination, body, job_id, identity FROM weighed WHERE weight_before < %(bytes)s ORDER BY id
+SELECT id, destination, body, job_id, priority, identity
+FROM weighed WHERE weight_before < %(bytes)s ORDER BY id
 
 -- name: forget
 -- The broker has them: the rows go.
@@ -24,5 +25,6 @@ UPDATE workflow_job SET sent_at = now() WHERE id = ANY(%(job_ids)s)
 -- name: refused
 -- The broker will never take it: the attempt failed, and says why.
 WITH gone AS (DELETE FROM workflow_outbox WHERE id = %(id)s RETURNING job_id)
-UPDATE workflow_job SET phase = %(failed)s, ended_at = now(), error = %(reason)s
+UPDATE workflow_job SET
+    phase = %(failed)s, ended_at = now(), error = %(reason)s, lease_until = NULL
 FROM gone WHERE workflow_job.id = gone.job_id

@@ -40,11 +40,20 @@ ON CONFLICT (instrument_id, number) DO UPDATE SET
     END
 RETURNING id, instrument_id, number, data_ready_at
 
+-- name: routes
+-- Where runs of these instruments go after a message on a queue, if not where the rules say, and
+-- whether their jobs are let go one by one.
+SELECT instrument.id, instrument.jobs_in_flight IS NOT NULL, route.queue, route.targets
+FROM workflow_instrument AS instrument
+LEFT JOIN workflow_route AS route ON route.instrument_id = instrument.id
+WHERE instrument.id = ANY(%(instrument_ids)s)
+
 -- name: jobs_of_runs
 -- All attempts of these runs.
 SELECT
-    run_id, id, step, attempt, queue, phase, requested_by, requested_at, started_at, ended_at,
-    agent, error, exit_code
+    run_id, id AS job_id, step, attempt, queue, phase, requested_by, requested_at, priority,
+    started_at, ended_at, agent, error, exit_code, is_held, cancelled_at IS NOT NULL AS is_cancelled,
+    lease_until
 FROM workflow_job WHERE run_id = ANY(%(run_ids)s)
 
 -- name: known_events
@@ -61,14 +70,16 @@ SELECT nextval(pg_get_serial_sequence('workflow_job', 'id')) FROM generate_serie
 -- name: add_jobs
 -- New attempts.
 INSERT INTO workflow_job (
-    run_id, id, step, attempt, queue, phase, requested_by, requested_at, started_at, ended_at,
-    agent, error, exit_code
+    run_id, instrument_id, id, step, attempt, queue, phase, requested_by, reason, requested_at,
+    priority, started_at, ended_at, agent, error, exit_code, is_held, held_body, lease_until
 )
 SELECT * FROM unnest(
-    %(run_id)s::bigint[], %(id)s::bigint[], %(step)s::text[], %(attempt)s::int[],
-    %(queue)s::text[], %(phase)s::smallint[], %(requested_by)s::text[],
-    %(requested_at)s::timestamptz[], %(started_at)s::timestamptz[], %(ended_at)s::timestamptz[],
-    %(agent)s::text[], %(error)s::text[], %(exit_code)s::int[]
+    %(run_id)s::bigint[], %(instrument_id)s::bigint[], %(id)s::bigint[], %(step)s::text[],
+    %(attempt)s::int[], %(queue)s::text[], %(phase)s::smallint[], %(requested_by)s::text[],
+    %(reason)s::text[], %(requested_at)s::timestamptz[], %(priority)s::smallint[],
+    %(started_at)s::timestamptz[], %(ended_at)s::timestamptz[], %(agent)s::text[],
+    %(error)s::text[], %(exit_code)s::int[], %(is_held)s::boolean[], %(held_body)s::jsonb[],
+    %(lease_until)s::timestamptz[]
 )
 
 -- name: lock_jobs
@@ -79,11 +90,12 @@ SELECT 1 FROM workflow_job WHERE id = ANY(%(ids)s) ORDER BY id FOR NO KEY UPDATE
 -- What reports changed of attempts that were there.
 UPDATE workflow_job AS job SET
     phase = new.phase, started_at = new.started_at, ended_at = new.ended_at, agent = new.agent,
-    error = new.error, exit_code = new.exit_code
+    error = new.error, exit_code = new.exit_code, lease_until = new.lease_until
 FROM unnest(
     %(id)s::bigint[], %(phase)s::smallint[], %(started_at)s::timestamptz[],
-    %(ended_at)s::timestamptz[], %(agent)s::text[], %(error)s::text[], %(exit_code)s::int[]
-) AS new (id, phase, started_at, ended_at, agent, error, exit_code)
+    %(ended_at)s::timestamptz[], %(agent)s::text[], %(error)s::text[], %(exit_code)s::int[],
+    %(lease_until)s::timestamptz[]
+) AS new (id, phase, started_at, ended_at, agent, error, exit_code, lease_until)
 WHERE job.id = new.id
 
 -- name: add_events
@@ -99,8 +111,10 @@ SELECT * FROM unnest(
 
 -- name: add_outbox
 -- What the committed change wants sent, in order.
-INSERT INTO workflow_outbox (destination, body, job_id)
-SELECT * FROM unnest(%(destination)s::text[], %(body)s::bytea[], %(job_id)s::bigint[])
+INSERT INTO workflow_outbox (destination, body, job_id, priority)
+SELECT * FROM unnest(
+    %(destination)s::text[], %(body)s::bytea[], %(job_id)s::bigint[], %(priority)s::smallint[]
+)
 
 -- name: update_runs
 -- The phases of each run, by its newest attempts.

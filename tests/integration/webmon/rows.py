@@ -136,6 +136,7 @@ def _add_job(
     ended = started + dt.timedelta(seconds=took) if started and phase.is_final else None
     job = Job.objects.create(
         run=run,
+        instrument=run.instrument,
         step=step,
         attempt=1,
         queue=_JOB_QUEUES[step],
