@@ -127,13 +127,11 @@ def _check_events(
     found.doubled += [f"run {number}: unexpected event {queue}" for number, queue in counted]
 
 
-def _most(
-    queue: str, announcement: Announcement, attempts: Mapping[tuple[int, str], int]
-) -> int:
+def _most(queue: str, announcement: Announcement, attempts: Mapping[tuple[int, str], int]) -> int:
     """A repeated announcement may be recorded as often as it was sent; it must do nothing."""
     if queue == names.POSTPROCESS_DATA_READY:
         return announcement.tries
-    return attempts.get((announcement.number, STEP_OF[queue.split(".")[0]]), 1)
+    return attempts.get((announcement.number, STEP_OF[queue.split(".", maxsplit=1)[0]]), 1)
 
 
 def _check_files(

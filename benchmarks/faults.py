@@ -68,10 +68,10 @@ class Outcome:
         return float("inf") if last is None else last
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level="WARNING", format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("stomp.py").setLevel(logging.CRITICAL)
-    options = _options()
+    options = _options(arguments)
     content = vars(options)
     file = content.pop("json")
     wishes = Wishes(**content)
@@ -86,7 +86,7 @@ def main() -> int:
     return 0 if all(result.is_met for result in results) else 1
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bin/bench faults", description=__doc__)
     parser.add_argument("--runs", type=int, default=2_000)
     parser.add_argument("--faults", type=int, default=50)
@@ -97,7 +97,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="copy all logs there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def run(wishes: Wishes) -> Outcome:
@@ -108,7 +108,7 @@ def run(wishes: Wishes) -> Outcome:
 
 
 def _storm(facility: Facility, wishes: Wishes) -> Outcome:
-    chance = random.Random(wishes.seed)
+    chance = random.Random(wishes.seed)  # noqa: S311 - it has to be repeatable
     victims = [each for each in Victim if each != Victim.BROKER or facility.broker is not None]
     planned = nemesis.plan(wishes.faults, wishes.gap, victims, chance)
     seconds = (planned[-1].at if planned else 0.0) + _TAIL
@@ -142,7 +142,9 @@ def _strike_all(
         stop.wait(max(0.0, began + fault.at - time.monotonic()))
         blow = hand.strike(fault)
         blows.append(blow)
-        print(f"{number:>3}  {blow.at:%H:%M:%S.%f}  {blow.victim:<18}  {blow.in_flight}", flush=True)
+        print(
+            f"{number:>3}  {blow.at:%H:%M:%S.%f}  {blow.victim:<18}  {blow.in_flight}", flush=True
+        )
     return blows
 
 

@@ -62,9 +62,7 @@ class Blow:
     in_flight: str
 
 
-def plan(
-    faults: int, gap: float, victims: Sequence[Victim], chance: random.Random
-) -> list[Fault]:
+def plan(faults: int, gap: float, victims: Sequence[Victim], chance: random.Random) -> list[Fault]:
     """`faults` faults in random order, each victim equally often, `gap` seconds apart in mean."""
     order = [victims[number % len(victims)] for number in range(faults)]
     chance.shuffle(order)

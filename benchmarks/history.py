@@ -1,0 +1,62 @@
+"""Fills a database with what a facility has after years: runs, their jobs, their events."""
+
+import psycopg
+
+INSTRUMENTS = 40
+
+# One run every 90 s at the facility, ten events of each; most are done, some are not.
+_INSTRUMENTS = """
+INSERT INTO workflow_instrument (name, facility)
+SELECT 'bench' || lpad(n::text, 2, '0'), 'SNS' FROM generate_series(1, %(instruments)s) n
+ON CONFLICT DO NOTHING
+"""
+_PROPOSALS = """
+INSERT INTO workflow_proposal (name) SELECT 'IPTS-' || n FROM generate_series(1, 500) n
+ON CONFLICT DO NOTHING
+"""
+_RUNS = """
+INSERT INTO workflow_run (instrument_id, proposal_id, number, data_file, created_at, data_ready_at,
+                          cataloguing, reduction, reduction_cataloguing)
+SELECT i.id, p.id, 1 + n / %(instruments)s, '/SNS/' || upper(i.name) || '/nexus/' || n, at.at,
+       CASE WHEN kind.acquires THEN NULL ELSE at.at END,
+       CASE WHEN kind.acquires THEN 0 ELSE 5 END,
+       CASE WHEN kind.acquires THEN 0 WHEN kind.fails THEN 3 WHEN n %% 50 = 1 THEN 4 ELSE 5 END,
+       CASE WHEN kind.acquires OR kind.fails OR n %% 50 = 1 THEN 0 ELSE 5 END
+  FROM generate_series(%(first)s, %(runs)s - 1) n
+  CROSS JOIN LATERAL (SELECT now() - (%(runs)s - n) * interval '90 seconds' AS at) at
+  CROSS JOIN LATERAL (SELECT n > %(runs)s - 20 AS acquires, n %% 400 = 7 AS fails) kind
+  JOIN workflow_instrument i ON i.name = 'bench' || lpad((1 + n %% %(instruments)s)::text, 2, '0')
+  JOIN workflow_proposal p ON p.name = 'IPTS-' || (1 + n %% 500)
+"""
+_JOBS = """
+INSERT INTO workflow_job (run_id, instrument_id, step, attempt, queue, phase, requested_by,
+                          requested_at, sent_at, started_at, ended_at, agent, error)
+SELECT r.id, r.instrument_id, step.name, 1, '/queue/REDUCTION.DATA_READY', step.phase, '',
+       r.created_at, r.created_at, r.created_at + interval '1 second',
+       r.created_at + interval '9 seconds', 'autoreducer3',
+       CASE WHEN step.phase = 3 THEN 'REDUCTION: vanadium is missing' ELSE '' END
+  FROM workflow_run r
+  CROSS JOIN LATERAL (VALUES ('cataloguing', r.cataloguing), ('reduction', r.reduction),
+                             ('reduction_cataloguing', r.reduction_cataloguing)) step (name, phase)
+ WHERE step.phase > 0 AND r.id > %(before)s
+"""
+_EVENTS = """
+INSERT INTO workflow_event (run_id, queue, message_id, received_at, information, error, body)
+SELECT r.id, 'REDUCTION.STARTED', 'ID:bench-' || r.id || '-' || n, r.created_at, 'autoreducer3', '',
+       jsonb_build_object('run_number', r.number, 'data_file', r.data_file)
+  FROM workflow_run r CROSS JOIN generate_series(1, 10) n WHERE r.id > %(before)s
+"""
+
+
+def fill(address: str, runs: int, first: int = 0) -> None:
+    """Add what is missing of `runs` runs when `first` are there, and let PostgreSQL look at it."""
+    with psycopg.connect(address, autocommit=True) as connection:
+        # What is written here refers to what is there; asking for each row takes half the time.
+        connection.execute("SET session_replication_role = replica")
+        newest = connection.execute("SELECT coalesce(max(id), 0) FROM workflow_run").fetchone()
+        assert newest is not None
+        values = {"instruments": INSTRUMENTS, "runs": runs, "first": first, "before": newest[0]}
+        cursor = psycopg.ClientCursor(connection)
+        for statement in (_INSTRUMENTS, _PROPOSALS, _RUNS, _JOBS, _EVENTS):
+            cursor.execute(statement, values)
+        cursor.execute("VACUUM ANALYZE")
