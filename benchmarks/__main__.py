@@ -8,6 +8,7 @@ bin/bench pages --runs 1000000
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from benchmarks.workflow import BARS, BROKERS, Amounts
 def main() -> int:
     if sys.argv[1:2] == ["faults"]:
         return faults.main(sys.argv[2:])
+    logging.getLogger("stomp.py").setLevel(logging.CRITICAL)
     options = _options()
     results = options.measure(options)
     print(table(results))

@@ -1,8 +1,11 @@
 """Flat: P2 (a) with 10 thousand runs in the tables, and with 2 million, costs the same.
 
-Each size is measured twice and the better one counts, so that what was cold is not taken for what
-grew. The limit of each size is the smallest one's rate.
+Databases of all sizes are on one server and take turns with one broker, so that what was cold,
+or became slower or faster in between, is not taken for what grew. The median of the turns counts;
+the limit of each size is the smallest one's rate.
 """
+
+import statistics
 
 from benchmarks import history
 from benchmarks.events import dispatch_rate
@@ -12,26 +15,32 @@ from benchmarks.result import Result
 SIZES = (10_000, 100_000, 2_000_000)
 FLAT_BAR = 0.85  # of the rate with the smallest size
 _MESSAGES = 2_000
-_TIMES = 2
+_TURNS = 5
+_WARM_UP = 5_000
 
 
 def measure(plant: Plant, largest: int, broker_name: str) -> list[Result]:
     """The rate of two thousand announcements at each size, up to `largest` runs."""
-    dispatch_rate(plant, first=1, runs=_MESSAGES)  # a Java broker becomes fast while it works
-    results: list[Result] = []
-    there, first = 0, 1 + _MESSAGES
-    for size in [*(each for each in SIZES if each < largest), largest]:
-        history.fill(plant.plan.postgres.url, size, there)
-        there = size
-        rates, lost = [], 0
-        for _ in range(_TIMES):
-            rate, missing = dispatch_rate(plant, first, _MESSAGES)
-            rates.append(rate)
-            lost += missing
+    dispatch_rate(plant, 1, _WARM_UP)
+    plants = {size: _filled(plant, size) for size in (*(s for s in SIZES if s < largest), largest)}
+    rates: dict[int, list[float]] = {size: [] for size in plants}
+    lost = dict.fromkeys(plants, 0)
+    first = 1 + _WARM_UP
+    for _ in range(_TURNS):
+        for size, each in plants.items():
+            rate, missing = dispatch_rate(each, first, _MESSAGES)
+            rates[size].append(rate)
+            lost[size] += missing
             first += _MESSAGES
-        limit = results[0].limit if results else max(rates)
-        results.append(_result(size, max(rates), limit, lost, broker_name))
-    return results
+    medians = {size: statistics.median(found) for size, found in rates.items()}
+    limit = medians[min(medians)]
+    return [_result(size, rate, limit, lost[size], broker_name) for size, rate in medians.items()]
+
+
+def _filled(plant: Plant, size: int) -> Plant:
+    filled = plant.with_copy(f"with_{size}")
+    history.fill(filled.address, size)
+    return filled
 
 
 def _result(size: int, rate: float, limit: float, lost: int, broker_name: str) -> Result:

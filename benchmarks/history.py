@@ -22,7 +22,7 @@ SELECT i.id, p.id, 1 + n / %(instruments)s, '/SNS/' || upper(i.name) || '/nexus/
        CASE WHEN kind.acquires THEN 0 ELSE 5 END,
        CASE WHEN kind.acquires THEN 0 WHEN kind.fails THEN 3 WHEN n %% 50 = 1 THEN 4 ELSE 5 END,
        CASE WHEN kind.acquires OR kind.fails OR n %% 50 = 1 THEN 0 ELSE 5 END
-  FROM generate_series(%(first)s, %(runs)s - 1) n
+  FROM generate_series(0, %(runs)s - 1) n
   CROSS JOIN LATERAL (SELECT now() - (%(runs)s - n) * interval '90 seconds' AS at) at
   CROSS JOIN LATERAL (SELECT n > %(runs)s - 20 AS acquires, n %% 400 = 7 AS fails) kind
   JOIN workflow_instrument i ON i.name = 'bench' || lpad((1 + n %% %(instruments)s)::text, 2, '0')
@@ -48,14 +48,14 @@ SELECT r.id, 'REDUCTION.STARTED', 'ID:bench-' || r.id || '-' || n, r.created_at,
 """
 
 
-def fill(address: str, runs: int, first: int = 0) -> None:
-    """Add what is missing of `runs` runs when `first` are there, and let PostgreSQL look at it."""
+def fill(address: str, runs: int) -> None:
+    """Add `runs` runs and let PostgreSQL look at its tables."""
     with psycopg.connect(address, autocommit=True) as connection:
         # What is written here refers to what is there; asking for each row takes half the time.
         connection.execute("SET session_replication_role = replica")
         newest = connection.execute("SELECT coalesce(max(id), 0) FROM workflow_run").fetchone()
         assert newest is not None
-        values = {"instruments": INSTRUMENTS, "runs": runs, "first": first, "before": newest[0]}
+        values = {"instruments": INSTRUMENTS, "runs": runs, "before": newest[0]}
         cursor = psycopg.ClientCursor(connection)
         for statement in (_INSTRUMENTS, _PROPOSALS, _RUNS, _JOBS, _EVENTS):
             cursor.execute(statement, values)

@@ -5,15 +5,18 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from demo import facility, processes
 from demo.endpoints import BrokerEndpoint
 from demo.facility import Wishes
+from demo.postgres import DATABASE
 from demo.processes import Plan
 from demo.state import State
 from demo.supervisor import Process, Supervisor
@@ -34,6 +37,12 @@ class Plant:
 
     plan: Plan
     supervisor: Supervisor
+    database: str = DATABASE
+
+    @property
+    def address(self) -> str:
+        """Of the database."""
+        return make_conninfo(self.plan.postgres.url, dbname=self.database)
 
     @property
     def broker(self) -> BrokerConfig:
@@ -52,10 +61,20 @@ class Plant:
             beside.stop()
 
     def manager(self) -> Process:
-        return processes.workflow_manager(self.plan)
+        process = processes.workflow_manager(self.plan)
+        return replace(process, environment={**process.environment, "DATABASE_NAME": self.database})
 
     def connect(self) -> psycopg.Connection:
-        return psycopg.connect(self.plan.postgres.url, autocommit=True)
+        return psycopg.connect(self.address, autocommit=True)
+
+    def with_copy(self, database: str) -> "Plant":
+        """The same broker and server with a copy of the database as it is now."""
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        names = sql.Identifier(database), sql.Identifier(self.database)
+        with psycopg.connect(make_conninfo(self.address, dbname="postgres")) as connection:
+            connection.autocommit = True
+            connection.execute(statement.format(*names))
+        return replace(self, database=database)
 
     def now(self) -> datetime:
         """The database's clock."""
