@@ -55,9 +55,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """A fault that happened. `recovered_at`: when what it took answered, as far as one can ask."""
+    """A fault that happened: the process with that number was killed."""
 
     victim: Victim
+    pid: int
     at: datetime
     in_flight: str
 
@@ -95,14 +96,28 @@ class Nemesis:
         Raises:
             TimeoutError: it did not come to life again.
         """
-        deadline = time.monotonic() + _PATIENCE
         in_flight = self._in_flight()
-        while (pid := self._pid_of[fault.victim]()) is None:
-            if time.monotonic() > deadline or self._stop.wait(_LOOK):
-                raise TimeoutError(f"{fault.victim} did not live again within {_PATIENCE:g} s")
+        pid = self._living(fault.victim)
         at = datetime.now(UTC)
         os.kill(pid, signal.SIGKILL)
-        return Blow(fault.victim, at, in_flight)
+        return Blow(fault.victim, pid, at, in_flight)
+
+    def await_successor(self, blow: Blow) -> float:
+        """Seconds from a blow until another process is there in place of the one that was killed.
+
+        Raises:
+            TimeoutError: none came.
+        """
+        self._living(blow.victim, other_than=blow.pid)
+        return (datetime.now(UTC) - blow.at).total_seconds()
+
+    def _living(self, victim: Victim, other_than: int | None = None) -> int:
+        deadline = time.monotonic() + _PATIENCE
+        while (pid := self._pid_of[victim]()) in (None, other_than):
+            if time.monotonic() > deadline or self._stop.wait(_LOOK):
+                raise TimeoutError(f"{victim} did not live again within {_PATIENCE:g} s")
+        assert pid is not None
+        return pid
 
     def _supervised(self, name: str) -> int | None:
         return _if_alive(self._facility.supervisor.pids()[name])
