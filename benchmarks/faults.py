@@ -41,13 +41,14 @@ _SHOWN = 20  # sentences about what is wrong
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """`gap` is the mean time between two faults, in seconds."""
+    """`gap` is the mean time between two faults in seconds, `repeat` a share of the runs."""
 
     runs: int = 2_000
     faults: int = 50
     seed: int = 0
     broker: str = "activemq"
     gap: float = 5.0
+    repeat: float = 0.0
     keep: Path | None = None
 
 
@@ -100,6 +101,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--gap", type=float, default=5.0, metavar="S", help="seconds between faults, in mean (5)"
     )
+    parser.add_argument(
+        "--repeat", type=float, default=0.0, metavar="SHARE", help="of runs announced twice (0)"
+    )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="copy all logs there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     return parser.parse_args(arguments)
@@ -116,7 +120,7 @@ def endure(facility: Facility, wishes: Wishes) -> Outcome:
     chance = random.Random(wishes.seed)  # noqa: S311 - it has to be repeatable
     victims = [each for each in Victim if each != Victim.BROKER or facility.broker is not None]
     planned = nemesis.plan(wishes.faults, wishes.gap, victims, chance)
-    announcements = storm.manifest(wishes.runs, planned[-1].at + _TAIL, chance)
+    announcements = storm.manifest(wishes.runs, planned[-1].at + _TAIL, wishes.repeat, chance)
     facility.install(storm.INSTRUMENT, storm.SCRIPT)
     storm.write_files(facility.root, announcements)
     stop = threading.Event()

@@ -41,11 +41,16 @@ _LONG_SHARE = 0.04
 
 @dataclass(slots=True)
 class Announcement:
-    """One line of the manifest; `tries` counts how often it was sent."""
+    """One line of the manifest; `tries` counts how often it was sent.
+
+    One that `is_repeated` goes twice, as when the broker died after it took it and before it said
+    so: the sender cannot tell these cases apart.
+    """
 
     number: int
     due: float
     seconds: float
+    is_repeated: bool = False
     tries: int = 0
     confirmed_at: datetime | None = None
 
@@ -66,13 +71,19 @@ class Announcement:
         return OutgoingMessage(names.queue(names.POSTPROCESS_DATA_READY), encode(body))
 
 
-def manifest(runs: int, seconds: float, chance: random.Random) -> list[Announcement]:
-    """Runs 1 to `runs`, due evenly over `seconds`; a few have scripts that take long."""
+def manifest(
+    runs: int, seconds: float, repeated: float, chance: random.Random
+) -> list[Announcement]:
+    """Runs 1 to `runs`, due evenly over `seconds`; a few have scripts that take long.
+
+    A share `repeated` of them is announced twice on purpose.
+    """
     return [
         Announcement(
             number,
             due=seconds * number / runs,
             seconds=_LONG if chance.random() < _LONG_SHARE else _SHORT,
+            is_repeated=chance.random() < repeated,
         )
         for number in range(1, runs + 1)
     ]
@@ -121,9 +132,11 @@ class Sender:
 
     def _is_confirmed(self, publisher: StompPublisher, due: Sequence[Announcement]) -> bool:
         for each in due:
-            each.tries += 1
+            each.tries += 2 if each.is_repeated else 1
+        messages = [each.message() for each in due]
+        again = [each.message() for each in due if each.is_repeated]
         try:
-            publisher.publish([each.message() for each in due])
+            publisher.publish(messages + again)
         except BrokerError:
             self._stop.wait(_PAUSE)
             return False
