@@ -23,7 +23,7 @@ from tests.facility import Facility
 
 log = logging.getLogger(__name__)
 
-_LOOK = 0.02  # seconds between two looks whether a victim lives
+_LOOK = 0.1  # seconds between two looks whether a victim lives
 _PATIENCE = 120.0  # seconds for a victim to live again
 _BACKENDS = """
 SELECT pid FROM pg_stat_activity

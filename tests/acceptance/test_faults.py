@@ -1,12 +1,14 @@
 """The short form of `bin/bench faults`: every part is killed at least once while runs come in."""
 
+import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from benchmarks import audit, faults, storm
+from benchmarks import audit, faults, nemesis, storm
 from benchmarks.faults import RECOVERY, Outcome, Wishes
-from benchmarks.nemesis import Victim
+from benchmarks.nemesis import Fault, Victim
 from tests.facility import Facility, require, running_facility
 
 SHORT = Wishes(runs=150, faults=8, seed=20_261_121, broker="activemq", gap=3.0)
@@ -29,6 +31,15 @@ def test_nothing_is_lost_and_nothing_is_done_twice(outcome: Outcome) -> None:
     assert {blow.victim for blow in outcome.blows} == set(Victim)
     assert outcome.audit.wrong == [], faults.report(outcome)
     assert outcome.recovery <= RECOVERY, faults.report(outcome)
+
+
+def test_a_seed_says_who_is_killed_and_when() -> None:
+    def plan(seed: int) -> list[Fault]:
+        return nemesis.plan(20, 5.0, list(Victim), random.Random(seed))  # noqa: S311
+
+    assert plan(1) == plan(1)
+    assert plan(1) != plan(2)
+    assert Counter(fault.victim for fault in plan(1)) == dict.fromkeys(Victim, 4)
 
 
 def forget_an_event(plant: Facility) -> None:
