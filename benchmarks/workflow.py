@@ -15,8 +15,10 @@ from benchmarks.result import Result
 from demo.endpoints import BrokerEndpoint
 from tests.activemq import ActiveMQ
 from tests.artemis import Artemis
+from tests.broker_process import BrokerProcess
 
 BROKERS = ("embedded", "activemq", "artemis")
+_JAVA: Mapping[str, Callable[[Path], BrokerProcess]] = {"activemq": ActiveMQ, "artemis": Artemis}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,5 @@ def _broker(name: str) -> Iterator[BrokerEndpoint | None]:
     if name == "embedded":
         yield None
         return
-    kind = {"activemq": ActiveMQ, "artemis": Artemis}[name]
-    with TemporaryDirectory() as folder, kind(Path(folder)) as process:
+    with TemporaryDirectory() as folder, _JAVA[name](Path(folder)) as process:
         yield BrokerEndpoint(*process.address, process.user, process.password)
