@@ -30,7 +30,8 @@ STEP_OF = {
     "REDUCTION": "reduction",
     "REDUCTION_CATALOG": "reduction_cataloguing",
 }
-DEAD_LETTERS = ("/queue/DLQ", "/queue/ActiveMQ.DLQ")
+DEAD_LETTERS = "/queue/DLQ"
+_LOOK_SECONDS = 2.0
 _DONE = """
 SELECT run.number FROM workflow_run AS run JOIN workflow_instrument AS instrument
     ON instrument.id = run.instrument_id
@@ -180,9 +181,12 @@ def _check_leftovers(facility: Facility, found: Audit) -> None:
 def _dead_letters(facility: Facility) -> list[str]:
     broker = facility.endpoints.broker
     config = BrokerConfig(((broker.host, broker.port),), broker.user, broker.password)
-    wanted = [Subscription(name, prefetch=10) for name in DEAD_LETTERS]
-    with Consumer(StompSubscriber(config), wanted, capacity=20) as consumer:
-        return [each.destination for each in consumer.take(20, timeout=2)]
+    wanted = [Subscription(DEAD_LETTERS, prefetch=10)]
+    with Consumer(StompSubscriber(config), wanted, capacity=10) as consumer:
+        letters = consumer.take(10, timeout=_LOOK_SECONDS)
+        if not consumer.is_connected:
+            raise RuntimeError(f"nobody can look into {DEAD_LETTERS}")
+        return [each.destination for each in letters]
 
 
 def flowing_again(facility: Facility, fault: datetime) -> float | None:
