@@ -91,7 +91,7 @@ def displayed(run: RunSeen) -> str:
         " FROM legacy.report_workflowsummary AS summary WHERE run_id_id = %s",
         run,
     )
-    return row[0]
+    return str(row[0])
 
 
 def _select(statement: str, run: RunSeen) -> list[tuple[Any, ...]]:
