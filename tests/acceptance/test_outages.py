@@ -141,7 +141,7 @@ class Storm:
             )
             return rows == [(phase.value,)]
 
-        assert self.plant.await_true(is_there, 20), self.said()
+        assert self.plant.await_true(is_there, 60), self.said()
 
     def _has(self, number: int) -> bool:
         try:
@@ -261,7 +261,7 @@ def await_waiting(storm: Storm, words: str, already: int) -> None:
         lines = storm.plant.log("workflow_manager").splitlines()[already:]
         return any("messages wait for the database" in line and words in line for line in lines)
 
-    assert storm.plant.await_apart(is_said, 20), storm.said()
+    assert storm.plant.await_apart(is_said, 60), storm.said()
 
 
 def test_f14_postgresql_is_read_only(storm: Storm) -> None:
@@ -381,7 +381,7 @@ def test_f17_reports_of_yesterday_in_the_wrong_order(storm: Storm) -> None:
         *(f"{step}.{end}" for step in steps for end in ("DATA_READY", "STARTED", "COMPLETE")),
         *(f"REDUCTION_CATALOG.{end}" for end in ("DATA_READY", "STARTED", "COMPLETE")),
     ]
-    assert plant.await_true(lambda: sorted(storm.history(number)) == sorted(expected), 20)
+    assert plant.await_true(lambda: sorted(storm.history(number)) == sorted(expected), 60)
     storm.await_phase(number, "reduction_cataloguing", Phase.DONE)
 
 

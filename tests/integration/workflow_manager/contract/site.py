@@ -118,7 +118,7 @@ class Site:
         assert reached, f"{run} has {run.queues}, not {queues}"
         assert sorted(run.queues) == sorted(queues)
 
-    def await_true(self, condition: Callable[[], bool], seconds: float = 20) -> bool:
+    def await_true(self, condition: Callable[[], bool], seconds: float = 60) -> bool:
         """Ask again at every change that the database announces."""
         while not condition():
             told = list(self._database.notifies(timeout=seconds, stop_after=1))

@@ -55,7 +55,7 @@ class PlainClient(stomp.ConnectionListener):  # type: ignore[misc]
             headers={"activemq.prefetchSize": "1"},
         )
 
-    def wait_for(self, condition: Callable[[], Any], seconds: float = 20) -> bool:
+    def wait_for(self, condition: Callable[[], Any], seconds: float = 60) -> bool:
         """Ask again at each frame that comes, until the answer is yes."""
         with self._change:
             return self._change.wait_for(lambda: bool(condition()), seconds)
