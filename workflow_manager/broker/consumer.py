@@ -30,7 +30,7 @@ class Consumer:
     def __init__(
         self, subscriber: Subscriber, subscriptions: Sequence[Subscription], capacity: int
     ) -> None:
-        needed = sum(max(1, each.prefetch) for each in subscriptions)
+        needed = _needed(subscriptions)
         if capacity < needed:
             raise ValueError(f"capacity {capacity} is less than the sum of prefetches, {needed}")
         self._subscriber = subscriber
@@ -59,6 +59,14 @@ class Consumer:
 
     def start(self) -> None:
         self._subscriber.start(self._subscriptions, self._put)
+
+    def update(self, subscriptions: Sequence[Subscription]) -> None:
+        """Receive from these from now on, and from no others; the capacity grows as needed."""
+        with self._change:
+            self._subscriptions = tuple(subscriptions)
+            self._capacity = max(self._capacity, _needed(subscriptions))
+            self._sweep_at = max(self._sweep_at, self._capacity)
+        self._subscriber.update(subscriptions)
 
     def close(self) -> None:
         """Stop receiving; what was not acknowledged goes back to the broker."""
@@ -130,3 +138,7 @@ class Consumer:
         """Forget deliveries of lost connections: the broker delivers them again."""
         if any(each.is_stale for each in self._waiting):
             self._waiting = deque(each for each in self._waiting if not each.is_stale)
+
+
+def _needed(subscriptions: Sequence[Subscription]) -> int:
+    return sum(max(1, each.prefetch) for each in subscriptions)
