@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 
 from workflow_manager.broker.ports import Delivery, Subscriber, Subscription
@@ -56,6 +56,10 @@ class Consumer:
     @property
     def is_connected(self) -> bool:
         return self._subscriber.is_connected
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        return self._subscriber.refused
 
     def start(self) -> None:
         self._subscriber.start(self._subscriptions, self._put)
