@@ -136,7 +136,7 @@ def remove(name: str) -> None:
     """
     with transaction.atomic():
         lock()
-        queue = _removable(name)
+        queue = removable(name)
         queue.delete()
         _tell()
 
@@ -156,6 +156,13 @@ def refused() -> dict[str, str]:
     return dict(RefusedSubscription.objects.values_list("destination", "reason"))
 
 
+def trouble_of(name: str) -> str:
+    """Why this queue is not read although it is wanted; empty if it is, or not wanted."""
+    spellings = (name, names.queue(name))
+    found = RefusedSubscription.objects.filter(destination__in=spellings)
+    return found.values_list("reason", flat=True).first() or ""
+
+
 def lock() -> None:
     """Until the transaction ends nobody else changes queues or routes.
 
@@ -165,7 +172,12 @@ def lock() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [ROUTING])
 
 
-def _removable(name: str) -> Queue:
+def removable(name: str) -> Queue:
+    """The queue of that name, if it may be removed.
+
+    Raises:
+        RoutingError: it is built in, unknown, or a route begins there.
+    """
     # A name that was written by hand may be no plain name.
     name = name.strip()
     queue = Queue.objects.filter(name__in={name, name.upper()}).first()

@@ -46,10 +46,18 @@ class Follower:
     so that pages can say so.
     """
 
-    def __init__(self, reader: Reader, batch: int, facilities: Sequence[str]) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        batch: int,
+        facilities: Sequence[str],
+        *,
+        look_again: float = LOOK_AGAIN,
+    ) -> None:
         self._reader = reader
         self._batch = batch
         self._always = always(batch, facilities)
+        self._look_again = look_again
         self._unfit: Mapping[str, str] = {}
         self._reported: Mapping[str, str] | None = None
 
@@ -70,7 +78,7 @@ class Follower:
         while not stop.is_set():
             if time.monotonic() >= due:
                 self._look()
-                due = time.monotonic() + LOOK_AGAIN
+                due = time.monotonic() + self._look_again
             self._report()
             if notices.wait(1):
                 due = 0.0

@@ -67,7 +67,9 @@ def job(text: str) -> OutgoingMessage:
         ("listener", "/topic/SNS.COMMON.STATUS.PING"),
         ("instruments", RUNS),
         ("instruments", "/topic/SNS.ARCS.APP.DASMON"),
+        ("agent", "/queue/CALVERA.RAW.COMPLETE"),
         ("workflow", "/queue/CATALOG.ONCAT.DATA_READY"),
+        ("workflow", "/queue/CALVERA.REDUCED.DATA_READY"),
         ("workflow", "/topic/SNS.COMMON.STATUS.WORKFLOW.0"),
         ("operator", "/queue/REDUCTION.REQUEST"),
     ],
@@ -75,7 +77,8 @@ def job(text: str) -> OutgoingMessage:
 def test_what_may_be_sent(broker: Artemis, user: str, destination: str) -> None:
     send(broker, user, OutgoingMessage(destination, b"{}"))
     if "topic" not in destination:
-        reader = "agent" if destination.endswith("ONCAT.DATA_READY") else "workflow"
+        is_job = user == "workflow" and destination.endswith("DATA_READY")
+        reader = "agent" if is_job else "workflow"
         assert taken(broker, reader, destination, 1) == [b"{}"]
 
 
@@ -87,6 +90,7 @@ def test_what_may_be_sent(broker: Artemis, user: str, destination: str) -> None:
         ("agent", "/queue/ANYTHING.AT.ALL"),
         ("listener", "/queue/REDUCTION.REQUEST"),
         ("instruments", JOBS),
+        ("agent", "/queue/CALVERA.RAW.DATA_READY"),
         ("workflow", "/queue/ANYTHING.AT.ALL"),
     ],
 )

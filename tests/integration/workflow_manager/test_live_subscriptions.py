@@ -3,24 +3,27 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from django.db import connection
 
 from tests import activemq, artemis
+from tests.activemq import ActiveMQ
 from tests.artemis import Artemis
 from tests.integration.broker.houses import StompHouse, running
 from workflow_manager import daemon, queues
 from workflow_manager.broker.config import BrokerConfig
 from workflow_manager.broker.memory import MemoryBroker
-from workflow_manager.broker.ports import OutgoingMessage, Publisher, Subscriber
+from workflow_manager.broker.ports import OutgoingMessage, Publisher, Subscriber, Subscription
 from workflow_manager.broker.stomp_broker import StompPublisher, StompSubscriber
 from workflow_manager.models import Event, Queue
+from workflow_manager.subscriptions import Follower, always
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -91,22 +94,23 @@ def test_a_queue_is_read_as_soon_as_it_is_in_the_table(house: StompHouse) -> Non
     assert Event.objects.filter(run__number=1).count() == 1
 
 
+def test_a_row_that_names_no_queue_does_no_harm(house: StompHouse) -> None:
+    queues.report_refused({"/queue/OF.YESTERDAY": "gone"})
+    with closing(house.publisher()) as publisher, receiving(house.subscriber()):
+        Queue.objects.create(name="")
+        queues.add(SITE)
+        tell(publisher, SITE, 1)
+        assert until(lambda: recorded(SITE, 1))
+        assert until(lambda: list(queues.refused()) == [""])
+
+
+@pytest.mark.parametrize("house", ["activemq"], indirect=True)
 def test_a_queue_that_the_broker_refuses_does_no_harm(house: StompHouse) -> None:
-    """On Classic somebody with few rights; ours only refuses what is no name."""
-    config = house.config
+    """Somebody with few rights, who reads what an agent may read."""
+    assert isinstance(house.process, ActiveMQ)
+    config = replace(house.config, user="agent", password=house.process.passwords["agent"])
     refused, granted = "SITE.NOT.FOR.AGENTS", "REDUCTION.SITE"
-    if house.name == "embedded":
-        queues.report_refused({"/queue/OF.YESTERDAY": "gone"})
-        with closing(house.publisher()) as publisher, receiving(house.subscriber()):
-            Queue.objects.create(name="")
-            queues.add(granted)
-            tell(publisher, granted, 1)
-            assert until(lambda: recorded(granted, 1))
-            assert until(lambda: list(queues.refused()) == [""])
-        return
-    config = replace(config, user="agent", password=house.process.passwords["agent"])  # type: ignore[attr-defined]
-    subscriber = StompSubscriber(config)
-    with closing(StompPublisher(config)) as publisher, receiving(subscriber):
+    with closing(StompPublisher(config)) as publisher, receiving(StompSubscriber(config)):
         queues.add(refused)
         queues.add(granted)
         assert until(lambda: f"/queue/{refused}" in queues.refused())
@@ -137,12 +141,30 @@ def test_while_the_database_is_away_the_list_stays() -> None:
         assert until(lambda: "/queue/SITE.OTHER" in subscriber.subscribed)
 
 
-def test_a_row_without_a_notice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workflow_manager.subscriptions.LOOK_AGAIN", 0.5)
-    subscriber = MemoryBroker().subscriber()
-    with receiving(subscriber):
+class Noted:
+    """A reader that remembers what it was told to read."""
+
+    refused: Mapping[str, str] = MappingProxyType({})
+
+    def __init__(self) -> None:
+        self.wanted: set[str] = set()
+
+    def update(self, subscriptions: Sequence[Subscription]) -> None:
+        self.wanted = {each.destination for each in subscriptions}
+
+
+def test_a_row_without_a_notice_is_found() -> None:
+    reader, stop = Noted(), threading.Event()
+    follower = Follower(reader, 50, ("SNS",), look_again=0.5)
+    thread = threading.Thread(target=follower.run, args=(stop,))
+    thread.start()
+    try:
+        assert until(lambda: reader.wanted)
         Queue.objects.create(name=SITE)
-        assert until(lambda: f"/queue/{SITE}" in subscriber.subscribed)
+        assert until(lambda: f"/queue/{SITE}" in reader.wanted)
+    finally:
+        stop.set()
+        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +186,7 @@ def test_the_deployed_broker_grants_what_the_manager_wants(deployed: Artemis) ->
     with closing(StompPublisher(config("instruments"))) as publisher, receiving(subscriber):
         assert until(lambda: list(queues.refused()) == [f"/queue/{SITE}"])
         assert "does not exist" in queues.refused()[f"/queue/{SITE}"]
-        wanted = {each.destination for each in daemon.subscriptions.always(50, ("SNS", "HFIR"))}
+        wanted = {each.destination for each in always(50, ("SNS", "HFIR"))}
         assert wanted - subscriber.subscribed == {"/queue/ActiveMQ.DLQ"}
         tell(publisher, "POSTPROCESS.DATA_READY", 1)
         assert until(lambda: recorded("POSTPROCESS.DATA_READY", 1))
