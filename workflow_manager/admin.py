@@ -29,6 +29,7 @@ else:
     _QueueForm = _RouteForm = forms.ModelForm
 
 PREVIEW = "_preview"
+_UNFIT = "is_unfit"  # marks a route whose targets were refused, and are not those of the form
 
 
 class RouteForm(_RouteForm):
@@ -75,6 +76,7 @@ class RouteForm(_RouteForm):
             proposal = routes.validated(instrument.name, queue, targets)
         except RoutingError as error:
             self.add_error(error.field if error.field in self.fields else None, str(error))
+            vars(self.instance)[_UNFIT] = True
             return
         self.cleaned_data["targets"] = list(proposal.targets)
         if PREVIEW in self.data:
@@ -101,11 +103,13 @@ def _queue_choices() -> list[tuple[str, list[tuple[str, str]]]]:
 @admin.register(Route)
 class RouteAdmin(_RouteAdmin):
     form = RouteForm
-    fields = ("instrument", "queue", "targets", "preview", "changed_by", "changed_at")
     list_display = ("instrument", "queue", "sends", "changed_by", "changed_at")
-    list_filter = ("instrument",)
     list_select_related = ("instrument",)
     search_fields = ("instrument__name", "queue")
+
+    def get_fields(self, request: HttpRequest, obj: Route | None = None) -> list[str]:
+        wanted = ["instrument", "queue", "targets", "preview"]
+        return wanted if obj is None else [*wanted, "changed_by", "changed_at"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Route | None = None) -> list[str]:
         known = ["preview", "changed_by", "changed_at"]
@@ -120,6 +124,8 @@ class RouteAdmin(_RouteAdmin):
         """What messages of the instrument do now, and would do with the form as it is."""
         if route is None or route.instrument_id is None or not route.queue:
             return "Choose an instrument and a queue, write targets, and press Preview."
+        if vars(route).get(_UNFIT):
+            return "Correct the route, and press Preview."
         present = routes.routes_of(route.instrument)
         proposed = {**present, route.queue: route.targets}
         changes = routes.changes(route.instrument, proposed)

@@ -123,6 +123,7 @@ def test_a_bad_route_is_refused_with_the_sentence(
         page = staff.post(ADD_ROUTE, wish(arcs, targets, **extra)).content.decode()
         assert reason in page
         assert "Please correct the error below" in page
+        assert "Correct the route, and press Preview." in page
     assert not Route.objects.exists()
 
 
