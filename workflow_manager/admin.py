@@ -107,7 +107,7 @@ class RouteAdmin(_RouteAdmin):
     list_select_related = ("instrument",)
     search_fields = ("instrument__name", "queue")
 
-    def get_fields(self, request: HttpRequest, obj: Route | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Route | None = None) -> list[Any]:
         wanted = ["instrument", "queue", "targets", "preview"]
         return wanted if obj is None else [*wanted, "changed_by", "changed_at"]
 

@@ -109,6 +109,25 @@ def test_what_may_not_be_read(
         assert not consumer.is_connected
 
 
+def test_a_queue_that_is_declared_later_is_read_without_a_restart(broker: Artemis) -> None:
+    """Until then it is refused, and the others go on."""
+    later = "/queue/POSTPROCESS.LATER"
+    subscriber = StompSubscriber(config(broker, "workflow"))
+    wishes = [Subscription(RUNS), Subscription(later)]
+    with Consumer(subscriber, wishes, 1000) as consumer:
+        assert until(lambda: consumer.is_connected)
+        assert "does not exist" in subscriber.refused[later]
+        send(broker, "instruments", OutgoingMessage(RUNS, b"meanwhile"))
+        (held,) = receive(consumer, 1)
+        broker.declare("POSTPROCESS.LATER")
+        assert until(lambda: later in subscriber.subscribed)
+        assert not held.is_stale, "the connection was not lost for it"
+        send(broker, "workflow", OutgoingMessage(later, b"at last"))
+        (delivery,) = receive(consumer, 1)
+        assert delivery.body == b"at last"
+        consumer.ack_all([held, delivery])
+
+
 def test_a_message_that_is_sent_again_arrives_once(broker: Artemis) -> None:
     send(broker, "workflow", job("1"))
     send(broker, "workflow", job("1"))

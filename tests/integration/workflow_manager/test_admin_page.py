@@ -71,7 +71,17 @@ def seen(page: Page, name: str) -> None:
         page.screenshot(path=picture, full_page=True)
 
 
-def test_staff_set_a_route_after_a_preview(page: Page) -> None:
+def test_staff_look_preview_and_change(page: Page) -> None:
+    for place in ("", "workflow_manager/queue/", "workflow_manager/instrument/"):
+        page.goto(f"/database/{place}")
+        assert page.locator("#content").is_visible()
+        seen(page, place.strip("/").rpartition("/")[2] or "home")
+    set_a_route(page)
+    add_a_queue(page)
+    set_a_limit(page)
+
+
+def set_a_route(page: Page) -> None:
     page.goto("/database/workflow_manager/route/add/")
     page.select_option("select[name=instrument]", label="ARCS")
     page.select_option("select[name=queue]", "POSTPROCESS.DATA_READY")
@@ -89,18 +99,14 @@ def test_staff_set_a_route_after_a_preview(page: Page) -> None:
     seen(page, "routes")
 
 
-@pytest.mark.parametrize("place", ["", "workflow_manager/queue/", "workflow_manager/instrument/"])
-def test_the_lists_open(page: Page, place: str) -> None:
-    page.goto(f"/database/{place}")
-    assert page.locator("#content").is_visible()
-    seen(page, place.strip("/").rpartition("/")[2] or "home")
-
-
-def test_a_queue_and_a_limit_are_changed(page: Page) -> None:
+def add_a_queue(page: Page) -> None:
     page.goto("/database/workflow_manager/queue/add/")
     page.fill("input[name=name]", "site.other")
     page.click("input[name=_save]")
     page.get_by_text("was added successfully").wait_for()
+
+
+def set_a_limit(page: Page) -> None:
     page.goto("/database/workflow_manager/instrument/")
     page.get_by_role("link", name="arcs").click()
     page.fill("input[name=jobs_in_flight]", "3")

@@ -7,6 +7,7 @@ remove NAME                   stop reading it; what waits in it stays in the bro
 
 import json
 from argparse import RawDescriptionHelpFormatter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -36,7 +37,11 @@ class Command(BaseCommand):
         wanted.add_argument("name")
 
     def handle(self, *_args: Any, action: str, **options: Any) -> None:
-        actions = {"list": self._list, "add": self._add, "remove": self._remove}
+        actions: Mapping[str, Callable[..., None]] = {
+            "list": self._list,
+            "add": self._add,
+            "remove": self._remove,
+        }
         try:
             actions[action](**options)
         except queues.RoutingError as error:

@@ -13,7 +13,7 @@ import getpass
 import json
 import os
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -51,7 +51,7 @@ class Command(BaseCommand):
             each.add_argument("--json", action="store_true", help="for scripts")
 
     def handle(self, *_args: Any, action: str, **options: Any) -> None:
-        actions = {
+        actions: Mapping[str, Callable[..., None]] = {
             "list": self._list,
             "show": self._show,
             "set": self._set,
