@@ -15,6 +15,7 @@ from workflow_manager import queues
 from workflow_manager.broker.ports import Subscription
 from workflow_manager.domain import destinations as names
 from workflow_manager.domain.rules import INPUT_QUEUES
+from workflow_manager.doorbell import Doorbell
 
 log = logging.getLogger(__name__)
 
@@ -65,22 +66,22 @@ class Follower:
         """Follow until `stop` is set."""
         while not stop.is_set():
             try:
-                with closing(_Notices()) as notices:
-                    self._follow(notices, stop)
+                with closing(Doorbell(_database(), queues.ROUTING)) as doorbell:
+                    self._follow(doorbell, stop)
             except (DatabaseError, psycopg.Error) as error:
                 log.warning("The queues of the site stay as they are: %s", error)
                 connection.close()
                 stop.wait(1)
         connection.close()
 
-    def _follow(self, notices: "_Notices", stop: Event) -> None:
+    def _follow(self, doorbell: Doorbell, stop: Event) -> None:
         due = 0.0
         while not stop.is_set():
             if time.monotonic() >= due:
                 self._look()
                 due = time.monotonic() + self._look_again
             self._report()
-            if notices.wait(1):
+            if doorbell.wait(1):
                 due = 0.0
 
     def _look(self) -> None:
@@ -99,19 +100,8 @@ class Follower:
         self._reported = refused
 
 
-class _Notices:
-    """A connection that hears when queues change."""
-
-    def __init__(self) -> None:
-        parameters = connection.get_connection_params()
-        wanted = ("dbname", "user", "password", "host", "port")
-        address = {name: parameters[name] for name in wanted if parameters.get(name)}
-        self._connection = psycopg.connect(autocommit=True, **address)
-        self._connection.execute(f"LISTEN {queues.ROUTING}")
-
-    def wait(self, seconds: float) -> bool:
-        """Whether something changed; returns at once if so."""
-        return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
-
-    def close(self) -> None:
-        self._connection.close()
+def _database() -> str:
+    parameters = connection.get_connection_params()
+    wanted = ("dbname", "user", "password", "host", "port")
+    known = {name: parameters[name] for name in wanted if parameters.get(name)}
+    return psycopg.conninfo.make_conninfo(**known)

@@ -40,5 +40,5 @@ def test_a_wildcard_is_no_facility(text: str) -> None:
 @pytest.mark.parametrize("topic", ["SNS.18.APP.SMS", "SNS.A$B.APP.SMS", "SNS..APP.SMS"])
 def test_a_topic_whose_second_word_is_no_name_makes_no_instrument(topic: str) -> None:
     body = {"run_number": "1", "msg_type": "9", "reason": "SMS run started", "ipts": "IPTS-1"}
-    with pytest.raises(DecodeError, match=r"instrument is .*, which is not a name"):
+    with pytest.raises(DecodeError, match="names no instrument"):
         decode(f"/topic/{topic}", json.dumps(body).encode(), PurePosixPath("/"))
