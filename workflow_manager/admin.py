@@ -90,7 +90,7 @@ class RouteForm(_RouteForm):
 
 
 def _queue_choices() -> list[tuple[str, list[tuple[str, str]]]]:
-    read, taken = sorted(queues.inputs()), sorted(queues.AGENT_QUEUES)
+    read, taken = sorted(routes.beginnings()), sorted(queues.AGENT_QUEUES)
     return [
         ("Read by the workflow manager", [(name, name) for name in read]),
         (

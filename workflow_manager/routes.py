@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from workflow_manager import queues
 from workflow_manager.domain import destinations as names
-from workflow_manager.domain.rules import RULES
+from workflow_manager.domain.rules import RULES, WISH_QUEUES
 from workflow_manager.domain.steps import Phase, step_label
 from workflow_manager.ledger import RunLedger
 from workflow_manager.models import Instrument, Queue, Route
@@ -80,7 +80,7 @@ def validated(instrument: str, queue: str, targets: Sequence[str]) -> Proposal:
         RoutingError: it cannot be; `field` is `instrument`, `queue` or `targets`.
     """
     owner = known_instrument(instrument)
-    read = queues.inputs()
+    read = beginnings()
     queue = _known_queue(queue, read)
     plain = [queues.plain(target, "targets") for target in targets]
     _check_targets(plain, read)
@@ -91,6 +91,11 @@ def validated(instrument: str, queue: str, targets: Sequence[str]) -> Proposal:
             "only hides it on the pages.",
         )
     return Proposal(owner, queue, tuple(plain))
+
+
+def beginnings() -> frozenset[str]:
+    """Where a route can begin: what is read, and wishes, of which one has no queue of its own."""
+    return queues.inputs() | set(WISH_QUEUES.values())
 
 
 def set_route(instrument: str, queue: str, targets: Sequence[str], by: str) -> Route:

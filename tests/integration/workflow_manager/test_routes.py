@@ -81,6 +81,14 @@ def test_a_route_may_begin_at_a_queue_of_the_site() -> None:
     assert told("routes", "list")[0]["targets"] == ["SITE.NEXT"]
 
 
+def test_a_wish_without_a_queue_of_its_own_may_have_a_route(arcs: Instrument) -> None:
+    wish = names.REDUCTION_CATALOG_REQUEST
+    routes.set_route("arcs", wish, [], by="ann")
+    assert routes.what_follows(arcs, wish).is_stopped
+    with pytest.raises(RoutingError, match="circles"):
+        routes.set_route("arcs", READY, [wish], by="ann")
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
