@@ -81,7 +81,7 @@ class Follower:
                 self._look()
                 due = time.monotonic() + self._look_again
             self._report()
-            if doorbell.wait(1):
+            if doorbell.wait(0.5):
                 due = 0.0
 
     def _look(self) -> None:

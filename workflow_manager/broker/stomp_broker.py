@@ -301,7 +301,8 @@ class _Link(stomp.ConnectionListener):  # type: ignore[misc]
         summary = frame.headers.get("message", "")
         details = (frame.body or b"").decode("utf-8", "replace").strip()
         self.refusal = "\n".join(part for part in (summary, details) if part) or "no reason given"
-        log.warning("broker %s:%d refused: %s", *self.address, self.refusal)
+        # Whoever used the connection gets the same words, and says how bad it is.
+        log.info("broker %s:%d refused: %s", *self.address, self.refusal)
         self._mark_gone()
 
     def on_disconnected(self) -> None:
