@@ -48,8 +48,9 @@ SELECT i.id, p.id, 1 + n / %(instruments)s, '/SNS/' || upper(i.name) || '/nexus/
   JOIN workflow_proposal p ON p.name = 'IPTS-' || (1 + n %% 500);
 INSERT INTO workflow_job (run_id, instrument_id, step, attempt, queue, phase, requested_by,
                           requested_at, sent_at, started_at, ended_at, agent, error)
-SELECT r.id, r.instrument_id, step.name, 1, '/queue/REDUCTION.DATA_READY', step.phase, '', r.created_at,
-       r.created_at, r.created_at + interval '1 second', r.created_at + interval '9 seconds',
+SELECT r.id, r.instrument_id, step.name, 1, '/queue/REDUCTION.DATA_READY', step.phase, '',
+       r.created_at, r.created_at,
+       r.created_at + interval '1 second', r.created_at + interval '9 seconds',
        'autoreducer3', CASE WHEN step.phase = 3 THEN 'REDUCTION: vanadium is missing' ELSE '' END
   FROM workflow_run r
   CROSS JOIN LATERAL (VALUES ('cataloguing', r.cataloguing), ('reduction', r.reduction),
