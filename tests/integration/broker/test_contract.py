@@ -472,3 +472,28 @@ def test_a_name_at_which_classic_hangs_up_stops_nothing(
         assert list(subscriber.refused) == ["/queue/"]
         publisher.publish(queued([b"1"], queue))
         receive(consumer, 1)[0].ack()
+
+
+def test_nothing_is_lost_while_a_queue_comes_and_goes(house: House, name: Name) -> None:
+    """A message may come twice: what was done and not yet acknowledged goes back."""
+    steady, changing = name(), name()
+    wishes = [Subscription(steady, prefetch=20), Subscription(changing, prefetch=20)]
+    got: set[str] = set()
+
+    def take(consumer: Consumer) -> None:
+        deliveries = consumer.take(50, 0.2)
+        places = (each.destination.removeprefix("/queue/") for each in deliveries)
+        got.update(f"{place} {each.body!r}" for place, each in zip(places, deliveries, strict=True))
+        consumer.ack_all(deliveries)
+
+    with publishing(house) as publisher, consuming(house, *wishes) as consumer:
+        for number in range(20):
+            bodies = [b"%d.%d" % (number, place) for place in range(20)]
+            publisher.publish(queued(bodies, changing) + queued(bodies, steady))
+            consumer.update(wishes[: number % 2 + 1])
+            take(consumer)
+        consumer.update(wishes)
+        deadline = time.monotonic() + PATIENCE
+        while len(got) < 800 and time.monotonic() < deadline:
+            take(consumer)
+        assert len(got) == 800
