@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from django.db import connection
 
-from workflow_manager import dispatch, handlers, relay
+from workflow_manager import dispatch, handlers, relay, subscriptions
 from workflow_manager.broker.consumer import Consumer
 from workflow_manager.broker.ports import (
     BrokerError,
@@ -18,10 +18,8 @@ from workflow_manager.broker.ports import (
     OutgoingMessage,
     Publisher,
     Subscriber,
-    Subscription,
 )
 from workflow_manager.domain import destinations as names
-from workflow_manager.domain.rules import INPUT_QUEUES
 from workflow_manager.protocol.codec import encode
 
 log = logging.getLogger(__name__)
@@ -30,22 +28,41 @@ _HEARTBEAT_SECONDS = 5.0
 _BATCH_SECONDS = 0.01
 
 
-def subscriptions(batch: int) -> list[Subscription]:
-    """Every queue of the workflow, and the run messages of all instruments."""
-    queues = [Subscription(names.queue(name), prefetch=batch) for name in INPUT_QUEUES]
-    return queues + [Subscription(topic, prefetch=batch) for topic in names.SMS_TOPICS]
-
-
 def receive(
-    subscriber: Subscriber, facility_root: PurePosixPath, batch: int, stop: threading.Event
+    subscriber: Subscriber,
+    facility_root: PurePosixPath,
+    batch: int,
+    stop: threading.Event,
+    facilities: Sequence[str] = names.FACILITIES,
 ) -> None:
-    """Record what arrives until `stop` is set; the batch in hand is finished first."""
-    wanted = subscriptions(batch)
+    """Record what arrives until `stop` is set; the batch in hand is finished first.
+
+    Raises:
+        ThreadLostError: what follows the site's queues ended by itself.
+    """
+    wanted = subscriptions.always(batch, facilities)
     with Consumer(subscriber, wanted, capacity=batch * len(wanted)) as consumer:
-        for deliveries in consumer.batches(size=batch, wait=_BATCH_SECONDS, until=stop):
-            if _record(deliveries, facility_root, stop):
-                subscriber.ack_all(deliveries)
+        follower = subscriptions.Follower(consumer, batch, facilities)
+        with _beside("follower of the site's queues", lambda: follower.run(stop), stop):
+            for deliveries in consumer.batches(size=batch, wait=_BATCH_SECONDS, until=stop):
+                if _record(deliveries, facility_root, stop):
+                    subscriber.ack_all(deliveries)
     connection.close()
+
+
+@contextmanager
+def _beside(name: str, work: Callable[[], None], stop: threading.Event) -> Iterator[None]:
+    """Work that goes on until `stop` is set, which the end of either sets."""
+    lost: list[str] = []
+    thread = _vital(name, work, stop, lost)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    if lost:
+        raise ThreadLostError(f"The {lost[0]} ended; the log says why.")
 
 
 def _record(

@@ -1,6 +1,7 @@
 """Receives every message about runs, records it, and sends jobs to agents."""
 
 import threading
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import PurePosixPath
 from typing import Any
@@ -28,10 +29,12 @@ class Command(BaseCommand):
         broker = BrokerConfig(
             config.brokers, config.user, config.password, client_name="workflow_manager"
         )
-        run(broker, PurePosixPath(config.facility_root), config.batch)
+        run(broker, PurePosixPath(config.facility_root), config.batch, config.facilities)
 
 
-def run(broker: BrokerConfig, facility_root: PurePosixPath, batch: int) -> None:
+def run(
+    broker: BrokerConfig, facility_root: PurePosixPath, batch: int, facilities: Sequence[str]
+) -> None:
     """Run until a signal asks to stop."""
     stop = threading.Event()
     daemon.stop_on_signals(stop)
@@ -40,7 +43,7 @@ def run(broker: BrokerConfig, facility_root: PurePosixPath, batch: int) -> None:
         closing(StompPublisher(broker)) as heartbeats,
         daemon.side_threads(jobs, heartbeats, _database(), stop),
     ):
-        daemon.receive(StompSubscriber(broker), facility_root, batch, stop)
+        daemon.receive(StompSubscriber(broker), facility_root, batch, stop, facilities)
 
 
 def _database() -> str:
