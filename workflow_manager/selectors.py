@@ -78,6 +78,17 @@ class HourOfRuns:
 
 
 @dataclass(frozen=True, slots=True)
+class SentJob:
+    """A job as its message names it."""
+
+    job_id: int
+    attempt: int
+    queue: str
+    instrument: str
+    run_number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """What the workflow manager left behind: when it last recorded, and what is stuck.
 
@@ -167,6 +178,18 @@ def newest_jobs(run_ids: Collection[int]) -> dict[tuple[int, Step], Job]:
 def jobs_of(run: Run) -> list[Job]:
     """All attempts at the steps of a run, oldest first."""
     return list(Job.objects.filter(run=run).order_by("requested_at", "id"))
+
+
+def open_among(jobs: Collection[SentJob]) -> set[SentJob]:
+    """Those of these jobs that there are, that were sent, and whose end is not known."""
+    if not jobs:
+        return set()
+    found = Job.objects.filter(
+        id__in={job.job_id for job in jobs}, phase__lt=Phase.FAILED.value, is_held=False
+    )
+    names_of_run = ("run__instrument__name", "run__number")
+    known = found.values_list("id", "attempt", "queue", *names_of_run)
+    return {SentJob(*row) for row in known} & set(jobs)
 
 
 def events_of(run: Run, *, limit: int, older_than: Position | None = None) -> list[Event]:
