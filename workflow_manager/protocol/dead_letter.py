@@ -3,7 +3,8 @@
 ActiveMQ Classic keeps the message's number and tells `original-destination`; why, only when the
 time ran out or a client of another protocol told it. What a STOMP client refuses is dead at once.
 Artemis gives a new number, and tells the old one and the address without its prefix. Neither tells
-a STOMP client how often it tried. (Seen with 5.17.2 and 2.44.0.)
+a STOMP client how often it tried. (Seen with 5.17.2 and 2.44.0.) `embedded` tells what Classic
+does, and the reason with the number of attempts.
 """
 
 from collections.abc import Mapping
@@ -62,7 +63,8 @@ def _reason(origin: str, headers: Mapping[str, str]) -> str:
         return f"It expired in {name}: nobody took it in time."
     count = headers.get("JMSXDeliveryCount", "")
     tried = f" after {count} deliveries" if count.isascii() and count.isdigit() else ""
-    cause = headers.get("dlqDeliveryFailureCause", "").strip()
+    told = headers.get("dlqDeliveryFailureCause") or headers.get("dead-letter-reason", "")
+    cause = told.strip()
     if cause:
         return f"The broker gave up{tried}; about {name} it says: {cause}"
     return (

@@ -16,7 +16,9 @@ DATA_READY = "POSTPROCESS.DATA_READY"
 JOBS = "/queue/REDUCTION.DATA_READY"
 
 
-def dead(body: bytes, origin: str = JOBS, lies_in: str = "/queue/DLQ", number: str = "d1") -> Arrival:
+def dead(
+    body: bytes, origin: str = JOBS, lies_in: str = "/queue/DLQ", number: str = "d1"
+) -> Arrival:
     headers: Mapping[str, str] = {"original-destination": origin} if origin else {}
     return Arrival(lies_in, number, body, headers)
 

@@ -79,7 +79,7 @@ def limit_on_statements(limit: str) -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_database()")
         [name] = cursor.fetchone() or []
-        cursor.execute(f'ALTER DATABASE "{name}" SET statement_timeout = \'{limit}\'')
+        cursor.execute(f"ALTER DATABASE \"{name}\" SET statement_timeout = '{limit}'")
     connection.close()
     try:
         yield

@@ -28,6 +28,10 @@ ARTEMIS_TIRED = {
     "_AMQ_ORIG_ADDRESS": "REDUCTION.DATA_READY",
     "_AMQ_ORIG_MESSAGE_ID": "142",
 }
+EMBEDDED = {
+    "original-destination": "/queue/REDUCTION.DATA_READY",
+    "dead-letter-reason": "refused, 5 times",
+}
 ARTEMIS_EXPIRED = ARTEMIS_TIRED | {"_AMQ_ACTUAL_EXPIRY": "1795238742328"}
 
 
@@ -37,6 +41,7 @@ ARTEMIS_EXPIRED = ARTEMIS_TIRED | {"_AMQ_ACTUAL_EXPIRY": "1795238742328"}
         (CLASSIC_REFUSED, "given", "The broker gave up: a reader of REDUCTION.DATA_READY refused"),
         (CLASSIC_EXPIRED, "given", "It expired in REDUCTION.DATA_READY"),
         (CLASSIC_TIRED, "given", "it says: java.lang.Throwable: Exceeded redelivery policy limit"),
+        (EMBEDDED, "given", "The broker gave up; about REDUCTION.DATA_READY it says: refused, 5 t"),
         (ARTEMIS_TIRED, "142@1795238712835", "The broker gave up: a reader of"),
         (ARTEMIS_TIRED | {"JMSXDeliveryCount": "3"}, "142@1795238712835", "after 3 deliveries"),
         (ARTEMIS_EXPIRED, "142@1795238712835", "It expired in REDUCTION.DATA_READY"),

@@ -1,10 +1,10 @@
 """Lists messages that could not be handled, shows one, replays or discards it.
 
-    dead_letters list [--all] [--destination NAME] [--json]
-    dead_letters show 17
-    dead_letters replay 17 [--body FILE] [--again]
-    dead_letters replay-like 17
-    dead_letters discard 17 --reason "why"
+dead_letters list [--all] [--destination NAME] [--json]
+dead_letters show 17
+dead_letters replay 17 [--body FILE] [--again]
+dead_letters replay-like 17
+dead_letters discard 17 --reason "why"
 """
 
 import getpass
@@ -30,7 +30,9 @@ class Command(BaseCommand):
         listed.add_argument("--destination", default="", help="only of this queue or topic")
         listed.add_argument("--limit", type=int, default=100, help="at most so many (default: 100)")
         listed.add_argument("--json", action="store_true", help="one JSON object a line")
-        deeds.add_parser("show", help="headers, reason and body of one").add_argument("id", type=int)
+        deeds.add_parser("show", help="headers, reason and body of one").add_argument(
+            "id", type=int
+        )
         replayed = _settling(deeds.add_parser("replay", help="handle it as if it arrived now"))
         replayed.add_argument("--body", type=Path, help="a file with the corrected body")
         replayed.add_argument("--again", action="store_true", help="also if it is settled")
