@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -269,7 +269,7 @@ def _announcement(finding: Finding) -> services.Received:
 
 def _keep(instrument: Instrument, findings: Sequence[Finding], comparison: _Comparison) -> int:
     """Write down what was found; return how many are settled by it."""
-    columns = {
+    columns: dict[str, Any] = {
         "instrument_id": instrument.id,
         "numbers": [each.number for each in findings],
         "kinds": [str(each.kind) for each in findings],
@@ -281,4 +281,4 @@ def _keep(instrument: Instrument, findings: Sequence[Finding], comparison: _Comp
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(RECONCILIATION["note"], columns)
         cursor.execute(RECONCILIATION["settle"], columns)
-        return cursor.rowcount
+        return int(cursor.rowcount)

@@ -16,7 +16,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from tests.integration.workflow_manager.test_record import arrival, take_in
 from workflow_manager.models import Discrepancy, Event, Instrument, Job, Run
@@ -65,7 +65,7 @@ class Tree:
 
 
 @pytest.fixture
-def tree(tmp_path: Path, settings: SettingsWrapper) -> Tree:
+def tree(tmp_path: Path, settings: Settings) -> Tree:
     settings.FACILITY_ROOT = tmp_path
     return Tree(tmp_path)
 
@@ -239,7 +239,7 @@ def without_privileges() -> Iterator[None]:
 
 
 @pytest.fixture
-def public_tree(settings: SettingsWrapper) -> Iterator[Tree]:
+def public_tree(settings: Settings) -> Iterator[Tree]:
     """A tree that others may enter too."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
