@@ -5,7 +5,7 @@ server that is away is told in a sentence, and not as thousands of missing files
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -140,10 +140,9 @@ class _Comparison:
         self._root = root
         self._before = datetime.now(UTC) - PATIENCE
         self.first, self.last = _range(self._instrument_id, scope)
+        self._seen = self._with_neighbours(files.by_number)
         self._files = {
-            number: path
-            for number, path in files.by_number.items()
-            if self.first <= number <= self.last
+            number: path for number, path in files.by_number.items() if number in self._seen
         }
         self.notes = list(files.unreadable)
         # In a folder that cannot be read there may be anything.
@@ -158,7 +157,22 @@ class _Comparison:
         if self._sees_all:
             self.judged += [Kind.FILE_WITHOUT_RUN, Kind.NUMBER_MISSING]
             found += self._missing(differences, too_young)
-        return sorted(found, key=lambda finding: finding.number)
+        asked = (each for each in found if self.first <= each.number <= self.last)
+        return sorted(asked, key=lambda finding: finding.number)
+
+    def _with_neighbours(self, files: Collection[int]) -> range:
+        """The numbers that are asked for and the nearest known ones around: gaps have two ends."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                RECONCILIATION["neighbours"],
+                {"instrument_id": self._instrument_id, "first": self.first, "last": self.last},
+            )
+            below, above = cursor.fetchone() or (None, None)
+        lower = [number for number in files if number < self.first]
+        upper = [number for number in files if number > self.last]
+        lower += [] if below is None else [below]
+        upper += [] if above is None else [above]
+        return range(max(lower, default=self.first), min(upper, default=self.last) + 1)
 
     def _differences(self) -> list[_Difference]:
         with connection.cursor() as cursor:
@@ -167,8 +181,8 @@ class _Comparison:
                 {
                     "numbers": list(self._files),
                     "instrument_id": self._instrument_id,
-                    "first": self.first,
-                    "last": self.last,
+                    "first": self._seen.start,
+                    "last": self._seen.stop - 1,
                     "before": self._before,
                 },
             )

@@ -4,6 +4,14 @@ SELECT coalesce(
     min(number) FILTER (WHERE created_at >= %(since)s), max(number) + 1, 0
 ) FROM workflow_run WHERE instrument_id = %(instrument_id)s
 
+-- name: neighbours
+-- The nearest numbers of runs outside of a range: a gap may reach over its ends.
+SELECT
+    (SELECT max(number) FROM workflow_run
+     WHERE instrument_id = %(instrument_id)s AND number < %(first)s),
+    (SELECT min(number) FROM workflow_run
+     WHERE instrument_id = %(instrument_id)s AND number > %(last)s)
+
 -- name: differences
 -- Where the numbers of files and runs disagree: only those rows leave the database. `previous` is
 -- the next lower number that is known in any way. Nothing is missing before it had its time.

@@ -292,6 +292,15 @@ def test_only_some_numbers_or_a_time(tree: Tree) -> None:
     assert (Kind.FILE_WITHOUT_RUN, 3) in still_open()
 
 
+def test_a_gap_that_reaches_over_the_ends_of_what_is_asked_for_is_seen(tree: Tree) -> None:
+    tree.both(1, 6)
+    tree.file(9)
+    assert found(Scope(first=3, last=4)) == [(Kind.NUMBER_MISSING, 3), (Kind.NUMBER_MISSING, 4)]
+    assert found(Scope(first=7, last=7)) == [(Kind.NUMBER_MISSING, 7)]
+    assert len(still_open()) == 3
+    assert found(Scope(first=10)) == []
+
+
 def test_the_daily_look_at_all_instruments(tree: Tree) -> None:
     tree.both(1, 3)
     Instrument.objects.create(name="cncs", facility="SNS")
