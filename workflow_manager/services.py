@@ -2,28 +2,37 @@
 
 import hashlib
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from workflow_manager import rows
 from workflow_manager.domain import destinations as names
+from workflow_manager.domain.rules import WISH_QUEUES
+from workflow_manager.domain.steps import Step
 from workflow_manager.ledger import JobRecord, RunLedger
+from workflow_manager.models import Run
 from workflow_manager.protocol.messages import RunMessage
 from workflow_manager.rows import Event, Identity, LockedRun, RunKey
 from workflow_manager.sql import RECORD
 
-# Web processes listen on the one for keys of what changed, the relay on the other for work.
+# Web processes listen for keys of what changed, the relay for messages to send, and the dispatcher
+# for jobs that wait here and for jobs that ended and make room.
 CHANGES = "webmon"
 OUTBOX = "outbox"
+JOBS = "jobs"
 
 # These are wishes, not reports: one that carries the number of an old job is a new event.
-_WISHES = frozenset(
-    {names.POSTPROCESS_DATA_READY, names.CATALOG_REQUEST, names.REDUCTION_REQUEST, names.SMS}
-)
+_WISHES = frozenset({*WISH_QUEUES.values(), names.SMS})
+
+# Hexadecimal digits of a body's digest at the end of a message's identity.
+_DIGEST = 16
+
+_REPEATED_WITHIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,10 @@ class Rejection:
     reason: str
 
 
+class RequestRefusedError(Exception):
+    """A wish that cannot be met; the message says why."""
+
+
 def record(received: Sequence[Received], rejections: Sequence[Rejection] = ()) -> None:
     """Write down a batch: instruments, proposals, runs, events, states, jobs and the outbox.
 
@@ -59,10 +72,48 @@ def record(received: Sequence[Received], rejections: Sequence[Rejection] = ()) -
         runs = rows.lock_runs(cursor, [item.message for item in received])
         _take_in(cursor, runs, received)
         changed = {key: run for key, run in runs.items() if run.events}
-        if rows.write(cursor, list(changed.values())):
-            _notify(cursor, OUTBOX, [""])
+        written = rows.write(cursor, list(changed.values()))
+        if written.has_messages:
+            notify(cursor, OUTBOX)
+        if written.has_held or written.has_ended:
+            notify(cursor, JOBS)
         _keep_rejected(cursor, rejections)
-        _notify(cursor, CHANGES, _changed_keys(list(changed), has_rejections=bool(rejections)))
+        notify(cursor, CHANGES, _changed_keys(list(changed), has_rejections=bool(rejections)))
+
+
+def request_step(run: Run, step: Step | None, *, by: str, reason: str = "") -> None:
+    """Ask for one step of a run, or for all that follows when its data is ready (None).
+
+    It is the same as a message on the queue of that wish, so the instrument's route holds.
+
+    Raises:
+        RequestRefusedError: the run has no data file yet.
+    """
+    if not run.data_file:
+        raise RequestRefusedError(f"{run} has no data file yet: there is nothing to process.")
+    instrument, queue = run.instrument, WISH_QUEUES[step]
+    body = {
+        "facility": instrument.facility or run.data_file.strip("/").split("/")[0].upper(),
+        "instrument": instrument.name,
+        "ipts": run.proposal.name,
+        "run_number": run.number,
+        "data_file": run.data_file,
+        "information": f"Requested by {by}",
+        **({"reason": reason} if reason else {}),
+    }
+    message = RunMessage(
+        queue=queue,
+        instrument=instrument.name,
+        run_number=run.number,
+        proposal=run.proposal.name,
+        facility=instrument.facility,
+        data_file=run.data_file,
+        information=f"Requested by {by}",
+        error=None,
+        job=None,
+        body=body,
+    )
+    record([Received(message, f"request {uuid.uuid4().hex}", datetime.now(UTC))])
 
 
 def identity_of(message_id: str, body: bytes) -> str:
@@ -71,7 +122,7 @@ def identity_of(message_id: str, body: bytes) -> str:
     The number alone is not enough: a broker that lost its data counts from the beginning again,
     and two brokers count alike.
     """
-    digest = hashlib.sha256(body).hexdigest()[:16]
+    digest = hashlib.sha256(body).hexdigest()[:_DIGEST]
     return f"{message_id[:200]} {digest}"
 
 
@@ -80,10 +131,50 @@ def _take_in(
 ) -> None:
     identities = [_identity(runs[item.message.run_key].ledger, item) for item in received]
     seen = rows.recorded_before(cursor, identities)
+    announced = _announced_before(cursor, runs, received)
     for identity, item in zip(identities, received, strict=True):
-        if identity not in seen:
-            seen.add(identity)
-            _take_in_one(runs[item.message.run_key], item, identity)
+        if identity in seen:
+            continue
+        seen.add(identity)
+        run = runs[item.message.run_key]
+        if _is_repeated(run, item, announced):
+            run.events.append(_received_event(run, item, identity, None))
+        else:
+            _take_in_one(run, item, identity)
+
+
+def _announced_before(
+    cursor: CursorWrapper, runs: Mapping[RunKey, LockedRun], received: Sequence[Received]
+) -> dict[tuple[int, str], datetime]:
+    """When these runs were last announced with which body."""
+    announcements = [item for item in received if _is_announcement(item)]
+    return rows.announced(cursor, [runs[item.message.run_key].run_id for item in announcements])
+
+
+def _is_announcement(item: Received) -> bool:
+    """Data acquisition says that data is ready; a person who says so wants it all again."""
+    wish = item.message.information or ""
+    return item.message.queue == names.POSTPROCESS_DATA_READY and not wish.startswith("Requested")
+
+
+def _is_repeated(
+    run: LockedRun, item: Received, announced: dict[tuple[int, str], datetime]
+) -> bool:
+    """Whether the sender only did not know that the same announcement had arrived.
+
+    A broker that dies between storing and confirming makes every good sender repeat itself, with
+    a new number. A body with the time at which it was made is the same announcement for ever;
+    any other while the run is being processed, and for some minutes.
+    """
+    if not _is_announcement(item):
+        return False
+    key = (run.run_id, item.message_id[-_DIGEST:])
+    before, announced[key] = announced.get(key), item.received_at
+    if before is None:
+        return False
+    is_dated = item.message.body.get("timestamp") is not None
+    is_recent = item.received_at - before < _REPEATED_WITHIN
+    return is_dated or is_recent or run.ledger.is_open
 
 
 def _identity(ledger: RunLedger, item: Received) -> Identity:
@@ -175,6 +266,7 @@ def _changed_keys(runs: Sequence[RunKey], *, has_rejections: bool) -> list[str]:
     return [*keys, "rejected"] if has_rejections else keys
 
 
-def _notify(cursor: CursorWrapper, channel: str, keys: Sequence[str]) -> None:
+def notify(cursor: CursorWrapper, channel: str, keys: Sequence[str] = ("",)) -> None:
+    """Tell whoever listens, when the transaction is committed."""
     if keys:
         cursor.execute(RECORD["notify"], {"channel": channel, "keys": list(keys)})
