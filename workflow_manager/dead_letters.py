@@ -21,7 +21,6 @@ from workflow_manager.handlers import is_database_away
 from workflow_manager.models import Event, OutboxMessage, Queue, RejectedMessage
 from workflow_manager.protocol.codec import DecodeError, decode, sent_at
 from workflow_manager.protocol.messages import RunMessage
-from workflow_manager.sql import RECORD
 
 # What differs between two messages that are bad in the same way: quoted values and numbers.
 _PARTICULAR = re.compile(
@@ -155,7 +154,8 @@ def _settle(row: RejectedMessage, outcome: str, by: str, reason: str) -> None:
     row.outcome, row.outcome_by, row.outcome_reason = outcome, by, reason
     row.outcome_at = datetime.now(UTC)
     row.save(update_fields=["outcome", "outcome_by", "outcome_reason", "outcome_at"])
-    _notify(services.CHANGES, "rejected")
+    with connection.cursor() as cursor:
+        services.notify(cursor, services.CHANGES, ["rejected"])
 
 
 def _replay(row: RejectedMessage, body: bytes | None) -> Replay:
@@ -207,10 +207,6 @@ def _send(row: RejectedMessage, body: bytes | None) -> Replay:
     OutboxMessage.objects.create(
         destination=destination, body=bytes(row.body) if body is None else body
     )
-    _notify(services.OUTBOX, "")
-    return Replay(f"It is on its way to {destination}.", is_new=True)
-
-
-def _notify(channel: str, key: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(RECORD["notify"], {"channel": channel, "keys": [key]})
+        services.notify(cursor, services.OUTBOX)
+    return Replay(f"It is on its way to {destination}.", is_new=True)

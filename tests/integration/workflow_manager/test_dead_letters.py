@@ -67,7 +67,7 @@ def test_what_was_recorded_meanwhile_stays_as_it_is() -> None:
 
 def test_what_still_cannot_be_read_stays_open_and_tells_why() -> None:
     row = rejected(run_number="x")
-    with pytest.raises(dead_letters.NotReplayedError, match="run_number is 'x'"):
+    with pytest.raises(dead_letters.NotReplayedError, match='run_number is "x"'):
         dead_letters.replay(row, "ann")
     row.refresh_from_db()
     assert (row.outcome, row.outcome_at, row.outcome_by) == (Outcome.OPEN, None, "")

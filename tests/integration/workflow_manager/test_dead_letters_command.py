@@ -77,7 +77,7 @@ def test_a_corrected_body_comes_from_a_file(tmp_path: Path) -> None:
     [
         (["show", "999999999"], "There is no rejected message 999999999."),
         (["replay", str(2**70)], "There is no rejected message"),
-        (["replay", "{id}"], "run_number is 'x'"),
+        (["replay", "{id}"], 'run_number is "x"'),
         (["replay", "{id}", "--body", "/no/such/file"], "/no/such/file cannot be read: No such"),
         (["replay-like", "{id}"], "Not all of them can be handled yet."),
         (["discard", "{id}"], "A reason is needed"),

@@ -93,8 +93,8 @@ def limit_on_statements(limit: str) -> Iterator[None]:
     [
         (Greedy(b"{}"), "MemoryError"),
         (Endless(b"{}"), "recursion"),
-        (b"[" * 100_000, "nested too deeply"),
-        (b'{"run_number": ' + b"9" * 100_000 + b"}", "The JSON cannot be used"),
+        (b"[" * 100_000, "nested more than"),
+        (b'{"run_number": ' + b"9" * 100_000 + b"}", "too large to be kept"),
     ],
     ids=["memory", "recursion", "depth", "digits"],
 )

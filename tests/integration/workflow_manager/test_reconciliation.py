@@ -200,7 +200,8 @@ def test_a_number_out_of_all_proportion_makes_no_gap(tree: Tree) -> None:
 
 def test_a_path_that_leaves_the_tree_is_not_looked_at(tree: Tree) -> None:
     tree.both(1)
-    tree.run(2, "/SNS/ARCS/../../../etc/hostname")
+    tree.run(2)
+    Run.objects.filter(number=2).update(data_file="/SNS/ARCS/../../../etc/hostname")
     result = reconcile("arcs")
     assert result.findings == []
     assert "no path in the facility's tree" in result.notes[0]
