@@ -131,6 +131,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if CONFIG.secure_c
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = CONFIG.largest_upload
 
+FACILITY_ROOT = CONFIG.facility_root
 LIVEDATA_PLOT_SECRET = CONFIG.plot_secret
 LIVEDATA_PLOT_LIFETIME = timedelta(days=CONFIG.plot_lifetime_days)
 LIVEDATA_LARGEST_UPLOAD = CONFIG.largest_upload
@@ -148,6 +149,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "expired plots": {"task": "livedata.tasks.remove_expired_streams", "schedule": 3600.0},
+    "reconciliation": {"task": "workflow_manager.tasks.reconcile_all", "schedule": 86_400.0},
 }
 if CONFIG.celery_broker.startswith("filesystem:"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {

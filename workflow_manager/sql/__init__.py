@@ -7,5 +7,6 @@ from workflow_manager.kernel.named_queries import load
 RECORD = load(Path(__file__).with_name("record.sql"))
 OUTBOX = load(Path(__file__).with_name("outbox.sql"))
 MOVING_IN = load(Path(__file__).with_name("moving_in.sql"))
+RECONCILIATION = load(Path(__file__).with_name("reconciliation.sql"))
 BATCHES = load(Path(__file__).with_name("batches.sql"))
 DISPATCH = load(Path(__file__).with_name("dispatch.sql"))
