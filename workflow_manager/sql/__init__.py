@@ -7,3 +7,4 @@ from workflow_manager.kernel.named_queries import load
 RECORD = load(Path(__file__).with_name("record.sql"))
 OUTBOX = load(Path(__file__).with_name("outbox.sql"))
 MOVING_IN = load(Path(__file__).with_name("moving_in.sql"))
+EVENT_PARTITIONS = load(Path(__file__).with_name("event_partitions.sql"))
