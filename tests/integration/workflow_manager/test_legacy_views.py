@@ -109,7 +109,7 @@ def an_old_installation(old: OldDatabase) -> None:
             pair = (chance.choice(proposals), chance.choice(instruments))
             seen.add(pair)
             run = old.run(pair[1], number, pair[0], file=f"/SNS/X/{number}", created_on=at(number))
-            queues = chance.choices([*RULES, *JOB_QUEUES, "INTERSECT.RAW.COMPLETE"], k=number % 13)
+            queues = chance.choices([*RULES, *JOB_QUEUES, "SITE.SPECIAL.COMPLETE"], k=number % 13)
             for queue in queues:
                 old.status(run, queue, chance.choice(("", f"ID:{number}")), None, **texts(chance))
             old.summary(run, **flags(queues))
