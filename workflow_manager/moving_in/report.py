@@ -22,7 +22,8 @@ class TableCount:
     """One old table: its rows must be `here`, or for a reason be part of another row.
 
     `merged` rows are the same thing as another row of the table; `recorded` ones are here without
-    the move: the new system knew or heard them, or people set them here. `why` explains what is missing, if something is.
+    the move: the new system knew or heard them, or people set them here. `why` explains what is
+    missing, if something is.
     """
 
     table: str

@@ -59,12 +59,16 @@ FROM workflow_job WHERE run_id = ANY(%(run_ids)s)
 -- name: known_events
 -- Which of these messages were recorded before. Only the last months are opened: what comes again
 -- later than that becomes an event again. The bound is a value and not `now()`, so that the months
--- before it are not even planned for.
-SELECT event.queue, event.message_id
-FROM workflow_event AS event
-JOIN unnest(%(queues)s::text[], %(message_ids)s::text[]) AS given (queue, message_id)
-    USING (queue, message_id)
-WHERE event.received_at >= %(since)s
+-- before it are not even planned for; the subquery stays one, so that each message is looked up:
+-- small months suggest to read all of them, and they grow.
+SELECT given.queue, given.message_id
+FROM unnest(%(queues)s::text[], %(message_ids)s::text[]) AS given (queue, message_id)
+WHERE EXISTS (
+    SELECT FROM workflow_event AS event
+    WHERE event.message_id = given.message_id AND event.queue = given.queue
+        AND event.received_at >= %(since)s
+    OFFSET 0
+)
 
 -- name: new_job_ids
 -- Numbers for new jobs: the message to the agent carries them.

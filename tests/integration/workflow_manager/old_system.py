@@ -83,7 +83,8 @@ class OldDatabase:
         instrument: int,
         queue: str,
         targets: Sequence[str] = (),
-        success_queues: Sequence[str] = (),
+        success: Sequence[str] = (),
+        *,
         task_class: str | None = None,
     ) -> int:
         """Where runs of an instrument go after a message on a queue."""
@@ -93,7 +94,7 @@ class OldDatabase:
             input_queue_id_id=self.queue(queue),
             instrument_id_id=instrument,
         )
-        for table, names in (("task", targets), ("success", success_queues)):
+        for table, names in (("task", targets), ("success", success)):
             for name in names:
                 self._add(
                     f"report_task_{table}_queue_ids", task_id=task, statusqueue_id=self.queue(name)

@@ -48,7 +48,9 @@ def ask(statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
 
 def where(event: Event) -> str:
     """The partition that holds an event."""
-    ((name,),) = ask("SELECT tableoid::regclass::text FROM workflow_event WHERE id = %s", [event.id])
+    ((name,),) = ask(
+        "SELECT tableoid::regclass::text FROM workflow_event WHERE id = %s", [event.id]
+    )
     return str(name)
 
 
@@ -135,7 +137,9 @@ def test_what_comes_for_a_month_without_a_partition_waits_and_moves() -> None:
 
 def test_a_partition_has_the_indexes_and_foreign_keys_of_the_others() -> None:
     event_partitions.provide([LONG_AGO])
-    columns = "SELECT array_agg(indkey::text ORDER BY indkey::text) FROM pg_index WHERE indrelid = %s"
+    columns = (
+        "SELECT array_agg(indkey::text ORDER BY indkey::text) FROM pg_index WHERE indrelid = %s"
+    )
     keys = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conrelid = %s::regclass"
     (wanted,) = ask(f"{columns}::regclass", ["workflow_event"])
     assert len(wanted[0]) == 6

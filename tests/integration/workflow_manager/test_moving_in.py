@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-from collections.abc import Sequence
 from io import StringIO
 
 import pytest
@@ -292,34 +291,18 @@ def everything() -> list[tuple[object, ...]]:
     return rows
 
 
-def task(
-    old: OldDatabase,
-    instrument: str,
-    queue: str,
-    targets: Sequence[str] = (),
-    success: Sequence[str] = (),
-    task_class: str | None = None,
-) -> int:
-    """A task of an instrument that is there already."""
-    found = old.link.execute("SELECT id FROM report_instrument WHERE name = %s", [instrument])
-    row = found.fetchone()
-    assert row is not None
-    return old.task(row[0], queue, targets, success, task_class)
-
-
 def routes() -> list[tuple[object, ...]]:
     columns = ("instrument__name", "queue", "targets", "success_queues", "task_class")
     return list(Route.objects.order_by("instrument__name", "queue").values_list(*columns))
 
 
 def test_tasks_become_routes_and_site_queues_queues(old: OldDatabase) -> None:
-    old.instrument("arcs")
-    old.instrument("hysa")
+    arcs, hysa = old.instrument("arcs"), old.instrument("hysa")
     recovery = "workflow_process.WorkflowProcess"
-    task(old, "hysa", "POSTPROCESS.CHECK", task_class=recovery)
+    old.task(hysa, "POSTPROCESS.CHECK", task_class=recovery)
     both = ("REDUCTION.HIMEM.DATA_READY", "/queue/SITE.LOCAL.DATA_READY")
-    task(old, "arcs", "POSTPROCESS.DATA_READY", both, ("REDUCTION.COMPLETE",), " ")
-    task(old, "arcs", "REDUCTION.COMPLETE")
+    old.task(arcs, "POSTPROCESS.DATA_READY", both, ("REDUCTION.COMPLETE",), task_class=" ")
+    old.task(arcs, "REDUCTION.COMPLETE")
     old.queue("SITE.LOCAL.COMPLETE", is_workflow_input=True)
     said = move(old)
     assert routes() == [
@@ -343,8 +326,7 @@ def test_tasks_become_routes_and_site_queues_queues(old: OldDatabase) -> None:
 
 
 def test_an_imported_route_is_the_way_of_a_run(old: OldDatabase) -> None:
-    old.instrument("arcs")
-    task(old, "arcs", "POSTPROCESS.DATA_READY", ["REDUCTION.HIMEM.DATA_READY"])
+    old.task(old.instrument("arcs"), "POSTPROCESS.DATA_READY", ["REDUCTION.HIMEM.DATA_READY"])
     move(old)
     take_in(arrival("POSTPROCESS.DATA_READY", "m1", data_file=FILE))
     sent = [message.destination for message in OutboxMessage.objects.all()]
@@ -353,8 +335,7 @@ def test_an_imported_route_is_the_way_of_a_run(old: OldDatabase) -> None:
 
 def test_several_tasks_for_one_queue_had_no_effect_and_have_none(old: OldDatabase) -> None:
     for name in ("arcs", "ARCS"):
-        old.instrument(name)
-        task(old, name, "POSTPROCESS.DATA_READY", ["REDUCTION.DATA_READY"])
+        old.task(old.instrument(name), "POSTPROCESS.DATA_READY", ["REDUCTION.DATA_READY"])
     said = move(old)
     assert not routes()
     assert "not copied: 1\n  arcs POSTPROCESS.DATA_READY (2)" in said
@@ -362,8 +343,7 @@ def test_several_tasks_for_one_queue_had_no_effect_and_have_none(old: OldDatabas
 
 
 def test_tasks_of_central_services_are_left_out(old: OldDatabase) -> None:
-    old.instrument("common")
-    task(old, "common", "POSTPROCESS.CHECK")
+    old.task(old.instrument("common"), "POSTPROCESS.CHECK")
     assert ["report_task", "0", "0", "0", "0", "0"] in [
         line.split() for line in move(old).splitlines()
     ]
@@ -371,8 +351,7 @@ def test_tasks_of_central_services_are_left_out(old: OldDatabase) -> None:
 
 def test_a_later_import_follows_tasks_but_not_over_what_people_set(old: OldDatabase) -> None:
     for name in ("arcs", "cncs", "hysa"):
-        old.instrument(name)
-        task(old, name, "POSTPROCESS.DATA_READY", ["REDUCTION.DATA_READY"])
+        old.task(old.instrument(name), "POSTPROCESS.DATA_READY", ["REDUCTION.DATA_READY"])
     move(old)
     Route.objects.filter(instrument__name="cncs").update(targets=[], changed_by="abc")
     old.link.execute("DELETE FROM report_task_task_queue_ids")
