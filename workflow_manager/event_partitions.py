@@ -8,7 +8,7 @@ import datetime as dt
 import logging
 import re
 from collections.abc import Collection
-from typing import LiteralString, NamedTuple, Self, cast
+from typing import NamedTuple, Self
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
@@ -136,8 +136,7 @@ def _drop(month: Month) -> bool:
 
 
 def _statement(name: str, month: Month) -> sql.Composed:
-    # What stands in our own files is as literal as what stands in this one.
-    return sql.SQL(cast("LiteralString", EVENT_PARTITIONS[name])).format(
+    return sql.SQL(EVENT_PARTITIONS[name]).format(
         name=sql.Identifier(month.partition),
         begin=sql.Literal(month.begin),
         end=sql.Literal(month.after(1).begin),

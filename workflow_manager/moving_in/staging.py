@@ -18,7 +18,7 @@ from workflow_manager.sql import MOVING_IN
 # Agents of long ago took jobs from this queue; nobody sends there, but every installation has it.
 _LEGACY_CATALOG_JOBS = "CATALOG.DATA_READY"
 # Whose routes an import may change: its own. And the queues that need no row in the database.
-ROUTE_VALUES = {
+ROUTE_VALUES: Mapping[str, Any] = {
     "import": "import_webmon",
     "known": sorted({*RULES, *JOB_QUEUES, *INPUT_QUEUES, _LEGACY_CATALOG_JOBS}),
 }
