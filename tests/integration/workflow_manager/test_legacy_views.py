@@ -104,6 +104,8 @@ def flags(queues: Sequence[str]) -> dict[str, bool]:
 def an_old_installation(old: OldDatabase) -> None:
     """Random histories at two instruments, each with the summary it would have."""
     chance = random.Random(7)  # noqa: S311 - not a secret
+    for name in INPUT_QUEUES:
+        old.queue(name, is_workflow_input=True)
     instruments = [old.instrument(name) for name in ("arcs", "hysa")]
     proposals = [old.proposal(f"IPTS-{number}") for number in range(3)]
     seen = set()
