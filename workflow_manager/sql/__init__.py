@@ -6,4 +6,5 @@ from workflow_manager.kernel.named_queries import load
 
 RECORD = load(Path(__file__).with_name("record.sql"))
 OUTBOX = load(Path(__file__).with_name("outbox.sql"))
+HEALTH = load(Path(__file__).with_name("health.sql"))
 MOVING_IN = load(Path(__file__).with_name("moving_in.sql"))
