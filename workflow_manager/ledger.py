@@ -59,8 +59,10 @@ class JobRecord:
     def report(self, phase: Phase, message: RunMessage, at: datetime) -> None:
         """Take in a report about this attempt: its phase only moves up."""
         self.has_changed = True
+        # The broker may have given the job to a second agent: who ended it counts.
+        if phase.is_final or not self.phase.is_final:
+            self.agent = agent_of(message) or self.agent
         self.phase = max(self.phase, phase)
-        self.agent = _agent(message) or self.agent
         self.lease_until = None if self.phase.is_final else at + leases.RUN
         if phase == Phase.STARTED:
             self.started_at = self.started_at or at
@@ -222,7 +224,8 @@ def _forwarded(message: RunMessage) -> dict[str, Any]:
     return body | {key: value for key, value in known.items() if value and not body.get(key)}
 
 
-def _agent(message: RunMessage) -> str:
+def agent_of(message: RunMessage) -> str:
+    """The host name of the agent that sent a report; empty if it does not tell."""
     for text in (message.body.get("agent"), message.information):
         if isinstance(text, str) and _HOST_NAME.fullmatch(text):
             return text
