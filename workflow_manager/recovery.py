@@ -101,11 +101,8 @@ def free_jobs_of(silent: Sequence[Silence], most_recoveries: int) -> int:
             },
         )
         found = cursor.fetchall()
-        lost = [
-            _Lost(*row[:5], recovery.silence(agent=row[5], last_at=row[6].astimezone(UTC)))
-            for row in found
-        ]
-        agents = sorted({row[5] for row in found})
+        lost = [_lost_with_agent(row) for row in found]
+        agents = sorted({agent for *_, agent, _ in found})
         if agents:
             cursor.execute(RECOVERY["lost"], {"names": agents})
         return _send_again(cursor, lost, most_recoveries, datetime.now(UTC))
@@ -130,6 +127,12 @@ def recover_overdue(now: datetime, most_recoveries: int) -> int:
         count = _send_again(cursor, lost, most_recoveries, now)
     _extend([job for job in overdue if job.id not in causes], verdicts)
     return count
+
+
+def _lost_with_agent(row: Sequence[Any]) -> _Lost:
+    job_id, run_id, lease_until, recoveries, batch_id, agent, last_at = row
+    cause = recovery.silence(agent, last_at.astimezone(UTC))
+    return _Lost(job_id, run_id, lease_until, recoveries, batch_id, cause)
 
 
 def _is_ours(cursor: CursorWrapper) -> bool:

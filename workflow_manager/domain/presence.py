@@ -80,6 +80,11 @@ class Presence:
                 if name not in self._agents:
                     self._agents[name] = Heard(name, "", slots, at, slots is not None)
 
+    def is_hearing(self, at: float) -> bool:
+        """Whether our own heartbeats and pings come back to us."""
+        with self._lock:
+            return None not in (self._ourselves.since(at), self._pings.since(at))
+
     def silent(self, at: float) -> list[Silence]:
         """Who is missed; nobody while we do not hear ourselves."""
         with self._lock:
