@@ -65,9 +65,9 @@ class Presence:
             if known is None and not self._has_room(at):
                 self.refused += 1
                 return
-            answered = slots is not None if is_answer else bool(known and known.answered)
-            told = slots if is_answer else (known.slots if known else None)
-            self._agents[name] = Heard(name, pid, told, at, answered)
+            # Heartbeats of ours tell slots too: one that does not is of another kind of agent.
+            answered = slots is not None and (is_answer or bool(known and known.answered))
+            self._agents[name] = Heard(name, pid, slots if answered else None, at, answered)
             self._news.add(name)
 
     def expect(self, agents: Iterable[tuple[str, int | None]], at: float) -> None:

@@ -27,8 +27,8 @@ class Room:
     def answer(self, name: str, slots: int | None) -> None:
         self.presence.hear(name, "1", slots, self.now, is_answer=True)
 
-    def beat(self, name: str) -> None:
-        self.presence.hear(name, "1", None, self.now, is_answer=False)
+    def beat(self, name: str, slots: int | None = None) -> None:
+        self.presence.hear(name, "1", slots, self.now, is_answer=False)
 
     @property
     def silent(self) -> list[Silence]:
@@ -91,11 +91,19 @@ def test_an_agent_that_nobody_asked_is_judged_by_its_own_beats(room: Room) -> No
 
 def test_a_heartbeat_of_an_agent_that_answers_counts_as_well(room: Room) -> None:
     room.run(24)
-    room.beat("ours")
+    room.beat("ours", 4)
     room.run(20)
     assert room.silent == []
     room.run(6)
     assert room.silent == [OURS]
+
+
+def test_an_older_agent_that_takes_the_place_of_one_of_ours_has_its_time(room: Room) -> None:
+    room.beat("ours")
+    room.run(60)
+    assert Silence("ours", 25.0) not in room.silent
+    room.run(6)
+    assert Silence("ours", 65.0) in room.silent
 
 
 def test_one_that_speaks_again_is_alive(room: Room) -> None:
