@@ -264,5 +264,10 @@ def test_agent_and_manager_find_each_other_with_the_rights_of_their_roles(
             assert isinstance(answer, OutgoingMessage)
             says.publish([answer])
             heard: list[Heard] = []
-            assert until(lambda: bool(heard.extend(manager.news()) or heard), 20)
+
+            def is_heard() -> bool:
+                heard.extend(manager.news())
+                return bool(heard)
+
+            assert until(is_heard, 20)
             assert (heard[0].name, heard[0].slots, heard[0].answered) == ("node7", 3, True)

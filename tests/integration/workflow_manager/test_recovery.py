@@ -72,13 +72,18 @@ def started(number: int = 1, name: str = "node7", *, before: timedelta = MINUTE)
 
 def move_back(length: timedelta) -> None:
     """Let time pass, for the database as well."""
+    by = {"by": length.total_seconds()}
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE workflow_event SET received_at = received_at - %s", [length])
         cursor.execute(
-            "UPDATE workflow_job SET requested_at = requested_at - %(by)s,"
-            " sent_at = sent_at - %(by)s, started_at = started_at - %(by)s,"
-            " ended_at = ended_at - %(by)s, lease_until = lease_until - %(by)s",
-            {"by": length},
+            "UPDATE workflow_event SET received_at = received_at - make_interval(secs => %(by)s)",
+            by,
+        )
+        cursor.execute(
+            "UPDATE workflow_job SET requested_at = requested_at - length,"
+            " sent_at = sent_at - length, started_at = started_at - length,"
+            " ended_at = ended_at - length, lease_until = lease_until - length"
+            " FROM make_interval(secs => %(by)s) AS length",
+            by,
         )
 
 
@@ -277,9 +282,12 @@ def test_a_report_that_comes_while_we_decide_keeps_the_attempt() -> None:
     freed: list[int] = []
     with psycopg.connect(dsn()) as other:
         other.execute("SELECT 1 FROM workflow_run FOR UPDATE")
-        thread = threading.Thread(
-            target=lambda: (freed.append(free_jobs_of(SILENT, MOST)), connection.close())
-        )
+
+        def manager() -> None:
+            freed.append(free_jobs_of(SILENT, MOST))
+            connection.close()
+
+        thread = threading.Thread(target=manager)
         thread.start()
         await_waiting_for_lock(other)
         other.execute("UPDATE workflow_job SET lease_until = now() WHERE id = %s", [job.id])
