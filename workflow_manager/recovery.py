@@ -247,10 +247,12 @@ def _send_again(
             begun.append((each, attempt))
         _end(each, run, job, attempt, at)
     changed = {run.locked.run_id: run for _, run, _ in still}
-    rows.write(cursor, [run.locked for run in changed.values()])
+    written = rows.write(cursor, [run.locked for run in changed.values()])
     _count_recoveries(cursor, begun)
-    if begun:
+    if written.has_messages:
         services.notify(cursor, services.OUTBOX)
+    if written.has_ended:
+        services.notify(cursor, services.JOBS)
     keys = services.changed_keys([(run.instrument, run.number) for run in changed.values()])
     services.notify(cursor, services.CHANGES, keys)
     return len(still)

@@ -115,6 +115,12 @@ def latest_runs(wanted: RunFilter, *, limit: int, older_than: Position | None = 
     return list(runs.order_by("-created_at", "-id")[:limit])
 
 
+def run_ids(wanted: RunFilter, *, limit: int) -> list[int]:
+    """The database ids of the newest runs that match."""
+    runs = _matching(wanted).order_by("-created_at", "-id")
+    return list(runs.values_list("id", flat=True)[:limit])
+
+
 def instruments_now(known: Collection[Run] = ()) -> list[InstrumentNow]:
     """Every instrument by name with its newest runs; those already `known` are not read again."""
     found = list(

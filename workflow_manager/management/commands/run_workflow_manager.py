@@ -9,7 +9,7 @@ import psycopg
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from workflow_manager import daemon, housekeeping, presence, relay
+from workflow_manager import daemon, dispatch, housekeeping, presence, relay
 from workflow_manager.broker.config import BrokerConfig
 from workflow_manager.broker.stomp_broker import StompPublisher, StompSubscriber
 from workflow_manager.config import WorkflowConfig
@@ -51,7 +51,7 @@ def run(broker: BrokerConfig, config: WorkflowConfig) -> None:
                     StompSubscriber(broker), stop
                 ),
                 "housekeeping": lambda: housekeeping.keep(chores, stop),
-                # "dispatch": lambda: housekeeping.keep([Chore(dispatch.release, 0.5)], stop),
+                "dispatch": lambda: dispatch.run(_database(), stop),
             },
             stop,
         ),
