@@ -112,6 +112,47 @@ def pid_of_own_agent(plant: Facility) -> str:
     return str(rows[0][0]) if rows else ""
 
 
+class SecondManager:
+    """Another workflow manager beside the facility's, which a test freezes and wakes."""
+
+    def __init__(self, plant: Facility, folder: Path) -> None:
+        self._plant = plant
+        first = psutil.Process(plant.supervisor.pids()["workflow_manager"])
+        with (folder / "manager.out").open("wb") as log:
+            self.process = subprocess.Popen(
+                first.cmdline(), cwd=ROOT, env=first.environ(), stdout=log, stderr=log
+            )
+
+    def freeze(self) -> None:
+        """Stop it between two transactions: what it would hold is not what is tested."""
+        while True:
+            self.process.send_signal(signal.SIGSTOP)
+            if self._plant.query(IN_TRANSACTION + " AND state_change < now()") == []:
+                return
+            self.process.send_signal(signal.SIGCONT)
+            self._plant.query("SELECT pg_sleep(0.1)")
+
+    def wake(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        self.wake()
+        self.process.terminate()
+        self.process.wait(30)
+
+
+IN_TRANSACTION = "SELECT pid FROM pg_stat_activity WHERE state LIKE 'idle in transaction%%'"
+
+
+@pytest.fixture
+def second_manager(plant: Facility, tmp_path: Path) -> Iterator[SecondManager]:
+    manager = SecondManager(plant, tmp_path)
+    managers = "SELECT count(*) FROM workflow_manager_process WHERE is_connected"
+    assert plant.await_true(lambda: plant.query(managers) == [(2,)], 60)
+    yield manager
+    manager.stop()
+
+
 @pytest.fixture
 def agents(plant: Facility, tmp_path: Path) -> Iterator[dict[str, AgentProcess]]:
     """Agents by name; all are gone afterwards."""
@@ -171,8 +212,11 @@ def silence_before_attempt_2(plant: Facility, number: int, agent: str) -> float:
     return float(seconds)
 
 
-def test_f3_f7_agents_that_die_or_stop_lose_no_job(
-    plant: Facility, agents: dict[str, AgentProcess], tmp_path: Path
+def test_f3_f6_f7_agents_die_and_stop_and_a_manager_is_frozen_meanwhile(
+    plant: Facility,
+    agents: dict[str, AgentProcess],
+    second_manager: SecondManager,
+    tmp_path: Path,
 ) -> None:
     def begin(kind: type[AgentProcess], name: str, run: int) -> None:
         """An agent that is the only one with room takes the run."""
@@ -187,6 +231,7 @@ def test_f3_f7_agents_that_die_or_stop_lose_no_job(
     answering = "SELECT count(slots) FROM workflow_agent WHERE name IN ('stopped', 'killed')"
     assert plant.await_true(lambda: plant.query(answering) == [(2,)], 30)
 
+    second_manager.freeze()
     agents["old"].signal_all(signal.SIGKILL)
     agents["stopped"].signal_all(signal.SIGSTOP)
     assert plant.await_true(lambda: len(jobs(plant, 2)) == 2, 60)
@@ -197,9 +242,9 @@ def test_f3_f7_agents_that_die_or_stop_lose_no_job(
     let_go(plant, 2)
     assert plant.await_true(lambda: jobs(plant, 2)[1][1:3] == (5, "other"), 60), jobs(plant, 2)
     agents["killed"].signal_all(signal.SIGKILL)
-    assert plant.await_true(lambda: is_started(plant, 3, "other"), 30), jobs(plant, 3)
+    assert plant.await_true(lambda: is_started(plant, 3, "other"), 60), jobs(plant, 3)
     let_go(plant, 3)
-    assert plant.await_true(lambda: jobs(plant, 3)[-1][1] == 5, 30)
+    assert plant.await_true(lambda: jobs(plant, 3)[-1][1] == 5, 60)
     assert [job[:3] for job in jobs(plant, 3)] == [(1, 5, "other")]
 
     # An agent that acknowledges first takes the job along when it dies: it is sent again.
@@ -211,11 +256,16 @@ def test_f3_f7_agents_that_die_or_stop_lose_no_job(
     assert first[1] == 3
     assert first[3].startswith("Agent old fell silent at ")
 
-    # The stopped one wakes: what it brings is history, and the run stays as it is.
+    # The frozen manager wakes and does no harm. The stopped agent wakes: what it brings is history.
+    second_manager.wake()
     agents["stopped"].signal_all(signal.SIGCONT)
     assert plant.await_true(lambda: is_alive_again(plant, "stopped"), 60)
     assert plant.await_true(lambda: plant.query("SELECT id FROM workflow_outbox") == [], 20)
-    assert [job[0] for job in jobs(plant, 2)] == [1, 2]
+    assert [[job[0] for job in jobs(plant, number)] for number in (1, 2, 3)] == [
+        [1, 2],
+        [1, 2],
+        [1],
+    ]
     assert jobs(plant, 2)[1][1:3] == (5, "other")
     assert all_runs_are_done(plant)
     assert plant.query("SELECT reason FROM workflow_rejected_message") == []
