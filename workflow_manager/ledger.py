@@ -59,13 +59,12 @@ class JobRecord:
     def report(self, phase: Phase, message: RunMessage, at: datetime) -> None:
         """Take in a report about this attempt: its phase only moves up."""
         self.has_changed = True
-        self.agent = _agent(message) or self.agent
+        # The broker may have given the job to a second agent: who ended it counts.
+        if not (self.agent and self.phase.is_final and phase == Phase.STARTED):
+            self.agent = agent_of(message) or self.agent
         if phase < self.phase and phase != Phase.STARTED:
             # Two ends of one attempt contradict each other: the better one stands, whole.
             return
-        # The broker may have given the job to a second agent: who ended it counts.
-        if phase.is_final or not self.phase.is_final:
-            self.agent = agent_of(message) or self.agent
         self.phase = max(self.phase, phase)
         self.lease_until = None if self.phase.is_final else at + leases.RUN
         if phase == Phase.STARTED:

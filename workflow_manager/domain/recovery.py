@@ -12,6 +12,8 @@ from workflow_manager.domain import leases
 from workflow_manager.domain.steps import Step
 
 MOST_RECOVERIES = 3
+# Agents end a job themselves after an hour, unless they are told otherwise, and report that.
+LEAST_RUN = timedelta(minutes=75)
 _TIMES_TYPICAL = 3
 _LOOK_AGAIN = timedelta(minutes=5)
 
@@ -69,7 +71,7 @@ def judge_running(
     agent: str, began_at: datetime, typical: Typical, recoveries: int, now: datetime
 ) -> Patience | Loss:
     """A job that `agent` told it has started at `began_at`."""
-    allowed = limit(typical.running, leases.RUN, recoveries)
+    allowed = limit(typical.running, LEAST_RUN, recoveries)
     if now < began_at + allowed:
         return Patience(began_at + allowed)
     where = f"at {agent}" if agent else "at an agent that did not tell its name"

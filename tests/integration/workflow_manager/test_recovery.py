@@ -13,6 +13,7 @@ from django.utils import timezone
 from tests.integration.workflow_manager.test_record import arrival, take_in
 from workflow_manager.domain import leases
 from workflow_manager.domain.presence import Silence
+from workflow_manager.domain.recovery import LEAST_RUN
 from workflow_manager.domain.steps import Phase
 from workflow_manager.models import (
     Agent,
@@ -361,10 +362,10 @@ def test_the_second_agent_of_a_job_has_its_own_time() -> None:
 
 
 def test_a_second_recovery_waits_twice_as_long() -> None:
-    job = started(before=leases.RUN + MINUTE)
+    job = started(before=LEAST_RUN + MINUTE)
     Job.objects.filter(id=job.id).update(recoveries=1)
     assert recover_overdue(timezone.now(), MOST) == 0
-    assert recover_overdue(timezone.now() + leases.RUN, MOST) == 1
+    assert recover_overdue(timezone.now() + LEAST_RUN, MOST) == 1
 
 
 def test_runs_that_were_moved_in_are_never_touched() -> None:
@@ -524,7 +525,7 @@ def test_many_jobs_are_looked_after_with_the_same_number_of_statements() -> None
         sent()
         for number in numbers:
             report("REDUCTION.STARTED", reduction(number))
-        move_back(HOUR)
+        move_back(2 * HOUR)
         agent()
         counts.append(statements(lambda: recover_overdue(timezone.now(), MOST)))
         Job.objects.update(lease_until=None)

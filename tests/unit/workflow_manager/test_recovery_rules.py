@@ -41,10 +41,15 @@ def test_a_job_that_runs_is_given_the_time_of_its_instrument() -> None:
 
 
 def test_the_sentence_says_how_long_and_where() -> None:
-    loss = recovery.judge_running("node7", ago(31 * MINUTE), UNKNOWN, 0, NOW)
+    loss = recovery.judge_running("node7", ago(76 * MINUTE), UNKNOWN, 0, NOW)
     assert loss == Loss(
-        "No end was reported in 31 min 0 s since it started at node7 (the limit is 30 min 0 s)"
+        "No end was reported in 1 h 16 min since it started at node7 (the limit is 1 h 15 min)"
     )
+
+
+def test_an_agent_has_time_to_end_a_long_job_itself() -> None:
+    short = Typical(running=MINUTE)
+    assert isinstance(recovery.judge_running("n", ago(70 * MINUTE), short, 0, NOW), Patience)
 
 
 BUSY = QueueNow(has_agent=True, last_start_at=ago(2 * HOUR))
