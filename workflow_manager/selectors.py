@@ -20,6 +20,7 @@ from django.db.models import (
     Subquery,
     Value,
 )
+from django.utils import timezone
 
 from workflow_manager.domain import destinations as names
 from workflow_manager.domain.states import RunState
@@ -34,6 +35,9 @@ from workflow_manager.models import (
     Run,
 )
 
+# How far beside a run's own times its events can be; `sql/record.sql` sees to that.
+_AROUND_A_RUN = dt.timedelta(days=1)
+_RECENT = dt.timedelta(days=62)
 _PHASE_FIELDS = tuple(step.value for step in Step)
 _SHOWN_IN_LISTS = (
     *("run", "step", "attempt", "phase", "requested_at", "started_at", "ended_at"),
@@ -200,7 +204,7 @@ def open_among(jobs: Collection[SentJob]) -> set[SentJob]:
 
 def events_of(run: Run, *, limit: int, older_than: Position | None = None) -> list[Event]:
     """What happened to a run, newest first."""
-    events = Event.objects.filter(run=run).order_by("-received_at", "-id")
+    events = _events_of(run)
     if older_than is not None:
         events = events.filter(received_at__lte=older_than.at).exclude(
             received_at=older_than.at, id__gte=older_than.id
@@ -210,7 +214,7 @@ def events_of(run: Run, *, limit: int, older_than: Position | None = None) -> li
 
 def newest_queue(run: Run, queues: Collection[str]) -> str:
     """On which of these queues the run was told of last; empty if on none."""
-    events = Event.objects.filter(run=run, queue__in=queues).order_by("-received_at", "-id")
+    events = _events_of(run).filter(queue__in=queues)
     return events.values_list("queue", flat=True).first() or ""
 
 
@@ -238,10 +242,9 @@ def runs_per_hour(starts: Sequence[dt.datetime]) -> list[HourOfRuns]:
 
 def health() -> Health:
     """How the workflow manager is doing, as far as its tables tell."""
-    last_event = Event.objects.order_by("-id").values_list("received_at", flat=True).first()
     outbox = OutboxMessage.objects.aggregate(count=Count("id"), oldest=Min("created_at"))
     rejected = RejectedMessage.objects.filter(outcome=RejectedMessage.Outcome.OPEN).count()
-    return Health(last_event, outbox["count"], outbox["oldest"], rejected)
+    return Health(_last_event_at(), outbox["count"], outbox["oldest"], rejected)
 
 
 def rejected_messages(
@@ -269,6 +272,20 @@ def rejected_messages(
 
 def rejected_message(message_id: int) -> RejectedMessage | None:
     return RejectedMessage.objects.filter(id=message_id).first()
+
+
+def _events_of(run: Run) -> "QuerySet[Event]":
+    """A run's events, newest first, from the months that they can be in: see `models.Event`."""
+    between = (run.created_at - _AROUND_A_RUN, run.updated_at + _AROUND_A_RUN)
+    events = Event.objects.filter(run=run, received_at__range=between)
+    return events.order_by("-received_at", "-id")
+
+
+def _last_event_at() -> dt.datetime | None:
+    """When the newest event came: of the last months if there is one, else of all months."""
+    newest = Event.objects.order_by("-received_at").values_list("received_at", flat=True)
+    recent = newest.filter(received_at__gte=timezone.now() - _RECENT)
+    return recent.first() or newest.first()
 
 
 def _with_names(runs: "QuerySet[Run]") -> "QuerySet[Run]":
