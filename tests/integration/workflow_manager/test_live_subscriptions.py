@@ -23,6 +23,7 @@ from workflow_manager.broker.memory import MemoryBroker
 from workflow_manager.broker.ports import OutgoingMessage, Publisher, Subscriber, Subscription
 from workflow_manager.broker.stomp_broker import StompPublisher, StompSubscriber
 from workflow_manager.models import Event, Queue, RejectedMessage
+from workflow_manager.processes import Tally
 from workflow_manager.subscriptions import Follower, always
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,7 +54,7 @@ def receiving(subscriber: Subscriber) -> Iterator[None]:
     """A manager's receive thread, as the process runs it."""
     stop = threading.Event()
     work = (subscriber, PurePosixPath("/"), 50, stop)
-    thread = threading.Thread(target=daemon.receive, args=work)
+    thread = threading.Thread(target=daemon.receive, args=work, kwargs={"tally": Tally()})
     thread.start()
     try:
         assert until(lambda: subscriber.is_connected)
