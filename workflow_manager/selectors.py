@@ -67,6 +67,14 @@ class InstrumentNow:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowedJob:
+    """An attempt, and when the next at the same step was asked for, None if there is none."""
+
+    job: Job
+    followed_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class HourOfRuns:
     """How many runs of an instrument began in an hour; `hour` counts from 0 in a list of hours."""
 
@@ -163,9 +171,25 @@ def newest_jobs(run_ids: Collection[int]) -> dict[tuple[int, Step], Job]:
     return {(job.run_id, Step(job.step)): job for job in jobs.distinct("run", "step")}
 
 
-def jobs_of(run: Run) -> list[Job]:
-    """All attempts at the steps of a run, oldest first."""
-    return list(Job.objects.filter(run=run).order_by("requested_at", "id"))
+def newest_jobs_of(run: Run) -> list[Job]:
+    """The newest attempt at each step of a run that was not cancelled, with its batch."""
+    jobs = Job.objects.filter(run=run, cancelled_at=None).select_related("batch")
+    return list(jobs.order_by("step", "-attempt").distinct("step"))
+
+
+def attempts_of(run: Run, *, limit: int, older_than: Position | None = None) -> list[FollowedJob]:
+    """All attempts at the steps of a run, newest first."""
+    later = Job.objects.filter(
+        run=OuterRef("run"), step=OuterRef("step"), attempt__gt=OuterRef("attempt")
+    )
+    next_one = later.filter(cancelled_at=None).order_by("attempt").values("requested_at")[:1]
+    jobs = Job.objects.filter(run=run).defer("held_body")
+    if older_than is not None:
+        jobs = jobs.filter(requested_at__lte=older_than.at).exclude(
+            requested_at=older_than.at, id__gte=older_than.id
+        )
+    found = jobs.annotate(followed_at=Subquery(next_one)).order_by("-requested_at", "-id")
+    return [FollowedJob(job, job.followed_at) for job in found[:limit]]
 
 
 def events_of(run: Run, *, limit: int, older_than: Position | None = None) -> list[Event]:
