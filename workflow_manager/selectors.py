@@ -21,6 +21,7 @@ from django.db.models import (
     Value,
 )
 
+from workflow_manager.domain import destinations as names
 from workflow_manager.domain.states import RunState
 from workflow_manager.domain.steps import Phase, Step
 from workflow_manager.models import (
@@ -82,6 +83,17 @@ class HourOfRuns:
     hour: int
     runs: int
     failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentJob:
+    """A job as its message names it."""
+
+    job_id: int
+    attempt: int
+    queue: str
+    instrument: str
+    run_number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +204,18 @@ def attempts_of(run: Run, *, limit: int, older_than: Position | None = None) -> 
     return [FollowedJob(job, job.followed_at) for job in found[:limit]]
 
 
+def open_among(jobs: Collection[SentJob]) -> set[SentJob]:
+    """Those of these jobs that there are, that were sent, and whose end is not known."""
+    if not jobs:
+        return set()
+    found = Job.objects.filter(
+        id__in={job.job_id for job in jobs}, phase__lt=Phase.FAILED.value, is_held=False
+    )
+    names_of_run = ("run__instrument__name", "run__number")
+    known = found.values_list("id", "attempt", "queue", *names_of_run)
+    return {SentJob(*row) for row in known} & set(jobs)
+
+
 def events_of(run: Run, *, limit: int, older_than: Position | None = None) -> list[Event]:
     """What happened to a run, newest first."""
     events = Event.objects.filter(run=run).order_by("-received_at", "-id")
@@ -234,12 +258,26 @@ def health() -> Health:
     """How the workflow manager is doing, as far as its tables tell."""
     last_event = Event.objects.order_by("-id").values_list("received_at", flat=True).first()
     outbox = OutboxMessage.objects.aggregate(count=Count("id"), oldest=Min("created_at"))
-    return Health(last_event, outbox["count"], outbox["oldest"], RejectedMessage.objects.count())
+    rejected = RejectedMessage.objects.filter(outcome=RejectedMessage.Outcome.OPEN).count()
+    return Health(last_event, outbox["count"], outbox["oldest"], rejected)
 
 
-def rejected_messages(*, limit: int, older_than: Position | None = None) -> list[RejectedMessage]:
-    """Messages that could not be handled, newest first."""
+def rejected_messages(
+    *,
+    limit: int,
+    older_than: Position | None = None,
+    outcome: str | None = RejectedMessage.Outcome.OPEN,
+    destination: str = "",
+) -> list[RejectedMessage]:
+    """Messages that could not be handled, newest first.
+
+    Those of one outcome, or of all with None; and of one destination, in any spelling.
+    """
     messages = RejectedMessage.objects.order_by("-received_at", "-id")
+    if outcome is not None:
+        messages = messages.filter(outcome=outcome)
+    if destination:
+        messages = messages.filter(destination__in=names.spellings(destination))
     if older_than is not None:
         messages = messages.filter(received_at__lte=older_than.at).exclude(
             received_at=older_than.at, id__gte=older_than.id

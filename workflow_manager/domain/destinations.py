@@ -60,6 +60,9 @@ FERMI_REDUCTION = "FERMI_REDUCTION.DATA_READY"
 SMS = "SMS"
 SMS_TOPICS = ("/topic/SNS.*.APP.SMS", "/topic/HFIR.*.APP.SMS")
 
+# Where brokers put what nobody could handle, and what nobody took in time.
+DEAD_LETTER_QUEUES = ("DLQ", "ExpiryQueue", "ActiveMQ.DLQ")
+
 WORKFLOW_HEARTBEAT = "/topic/SNS.COMMON.STATUS.WORKFLOW.0"
 AGENT_HEARTBEAT = "/topic/SNS.COMMON.STATUS.AUTOREDUCE.0"
 PING = "/topic/SNS.COMMON.STATUS.PING"
@@ -75,6 +78,12 @@ def bare_name(destination: str) -> str:
 def queue(name: str) -> str:
     """The spelling in which we send to and subscribe to a queue."""
     return QUEUE_PREFIX + name
+
+
+def spellings(destination: str) -> tuple[str, str, str]:
+    """All ways in which this destination may have arrived."""
+    name = bare_name(destination)
+    return (name, QUEUE_PREFIX + name, TOPIC_PREFIX + name)
 
 
 def is_sms_topic(destination: str) -> bool:
