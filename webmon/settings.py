@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "workflow_manager",
     "livedata",
     "webmon.accounts",
+    "webmon.batches",
     "webmon.runs",
     "webmon.system",
     "webmon.push",

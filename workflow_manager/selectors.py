@@ -13,6 +13,7 @@ from django.db.models import (
     DateTimeField,
     Func,
     IntegerField,
+    Max,
     Min,
     OuterRef,
     Q,
@@ -25,6 +26,8 @@ from workflow_manager.domain import destinations as names
 from workflow_manager.domain.states import RunState
 from workflow_manager.domain.steps import Phase, Step
 from workflow_manager.models import (
+    Batch,
+    Discrepancy,
     Event,
     Instrument,
     Job,
@@ -33,6 +36,9 @@ from workflow_manager.models import (
     RejectedMessage,
     Run,
 )
+
+# More than any facility's agents have slots.
+MOST_RUNNING = 1000
 
 _PHASE_FIELDS = tuple(step.value for step in Step)
 _SHOWN_IN_LISTS = (
@@ -86,6 +92,26 @@ class HourOfRuns:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningJob:
+    """What an agent has begun."""
+
+    agent: str
+    instrument: str
+    run_number: int
+    step: str
+    started_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancies:
+    """How many discrepancies of an instrument nobody has settled, and the newest of them."""
+
+    instrument: str
+    count: int
+    found_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SentJob:
     """A job as its message names it."""
 
@@ -133,6 +159,12 @@ def latest_runs(wanted: RunFilter, *, limit: int, older_than: Position | None = 
             created_at=older_than.at, id__gte=older_than.id
         )
     return list(runs.order_by("-created_at", "-id")[:limit])
+
+
+def run_ids(wanted: RunFilter, *, limit: int) -> list[int]:
+    """The database ids of the newest runs that match."""
+    runs = _matching(wanted).order_by("-created_at", "-id")
+    return list(runs.values_list("id", flat=True)[:limit])
 
 
 def instruments_now(known: Collection[Run] = ()) -> list[InstrumentNow]:
@@ -204,6 +236,17 @@ def attempts_of(run: Run, *, limit: int, older_than: Position | None = None) -> 
     return [FollowedJob(job, job.followed_at) for job in found[:limit]]
 
 
+def batch_numbered(batch_id: int) -> Batch | None:
+    return Batch.objects.filter(id=batch_id).first()
+
+
+def failed_jobs_of_batch(batch: Batch, *, limit: int) -> list[Job]:
+    """Its newest jobs that failed, each with its run and instrument."""
+    jobs = Job.objects.filter(batch=batch, phase=Phase.FAILED.value)
+    jobs = jobs.select_related("run__instrument").defer("held_body")
+    return list(jobs.order_by("-id")[:limit])
+
+
 def open_among(jobs: Collection[SentJob]) -> set[SentJob]:
     """Those of these jobs that there are, that were sent, and whose end is not known."""
     if not jobs:
@@ -260,6 +303,23 @@ def health() -> Health:
     outbox = OutboxMessage.objects.aggregate(count=Count("id"), oldest=Min("created_at"))
     rejected = RejectedMessage.objects.filter(outcome=RejectedMessage.Outcome.OPEN).count()
     return Health(last_event, outbox["count"], outbox["oldest"], rejected)
+
+
+def running_jobs() -> list[RunningJob]:
+    """What agents have begun, oldest first; not what was moved in and nobody awaits."""
+    jobs = Job.objects.filter(phase=Phase.STARTED.value, lease_until__isnull=False)
+    names_of_run = ("run__instrument__name", "run__number")
+    found = jobs.order_by("started_at", "id")[:MOST_RUNNING]
+    return [RunningJob(*row) for row in found.values_list("agent", *names_of_run, "step", "started_at")]
+
+
+def open_discrepancies_by_instrument() -> list[Discrepancies]:
+    """Instruments with discrepancies that are not settled, by name."""
+    found = Discrepancy.objects.filter(settled_at=None).values("instrument__name")
+    counted = found.annotate(count=Count("id"), newest=Max("found_at")).order_by("instrument__name")
+    return [
+        Discrepancies(*row) for row in counted.values_list("instrument__name", "count", "newest")
+    ]
 
 
 def rejected_messages(

@@ -2,7 +2,7 @@
 
 import logging
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -126,11 +126,16 @@ def instrument_redirect(request: HttpRequest, instrument: str) -> HttpResponse:
 
 
 def _filter(request: HttpRequest, instrument: str = "") -> RunFilter:
-    state = request.GET.get("state", "")
+    return run_filter(request.GET, instrument)
+
+
+def run_filter(values: QueryDict, instrument: str = "") -> RunFilter:
+    """Which runs an address or a form names; `instrument` if its path does."""
+    state = values.get("state", "")
     return RunFilter(
-        instrument=_word(instrument or request.GET.get("instrument", "")),
+        instrument=_word(instrument or values.get("instrument", "")),
         state=RunState(state) if state in set(RunState) else None,
-        proposal=_word(request.GET.get("proposal", "")),
+        proposal=_word(values.get("proposal", "")),
     )
 
 
