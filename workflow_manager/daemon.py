@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from django.db import connection
 
-from workflow_manager import handlers, relay
+from workflow_manager import dispatch, handlers, relay
 from workflow_manager.broker.consumer import Consumer
 from workflow_manager.broker.ports import (
     BrokerError,
@@ -84,7 +84,7 @@ class ThreadLostError(Exception):
 def side_threads(
     relay_publisher: Publisher, heartbeat_publisher: Publisher, database: str, stop: threading.Event
 ) -> Iterator[None]:
-    """The relay and the heartbeat, beside the receiving; they end when `stop` is set.
+    """The relay, the dispatch and the heartbeat, beside the receiving; they end when `stop` is set.
 
     Raises:
         ThreadLostError: one of them ended by itself; what supervises us starts us again.
@@ -93,6 +93,7 @@ def side_threads(
     jobs = relay.Relay(relay_publisher)
     threads = [
         _vital("relay", lambda: relay.run(jobs, database, stop), stop, lost),
+        _vital("dispatch", lambda: dispatch.run(database, stop), stop, lost),
         _vital("heartbeat", lambda: send_heartbeats(heartbeat_publisher, stop), stop, lost),
     ]
     for thread in threads:

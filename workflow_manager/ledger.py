@@ -59,6 +59,9 @@ class JobRecord:
     def report(self, phase: Phase, message: RunMessage, at: datetime) -> None:
         """Take in a report about this attempt: its phase only moves up."""
         self.has_changed = True
+        if phase < self.phase and phase != Phase.STARTED:
+            # Two ends of one attempt contradict each other: the better one stands, whole.
+            return
         self.phase = max(self.phase, phase)
         self.agent = _agent(message) or self.agent
         self.lease_until = None if self.phase.is_final else at + leases.RUN

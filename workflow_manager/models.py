@@ -158,6 +158,7 @@ class Batch(models.Model):
         RUNNING = "running"
         PAUSED = "paused"
         CANCELLED = "cancelled"
+        SENT = "sent"
 
     step = models.TextField(help_text="a step, or `all` for everything after data ready")
     description = models.TextField(help_text="which runs were wanted, in words")

@@ -19,6 +19,7 @@ from workflow_manager.broker.ports import (
 )
 from workflow_manager.domain.priorities import FRESH
 from workflow_manager.domain.steps import Phase
+from workflow_manager.doorbell import Doorbell
 from workflow_manager.services import OUTBOX
 from workflow_manager.sql import OUTBOX as STATEMENTS
 from workflow_manager.sql import RECORD
@@ -117,27 +118,11 @@ def _message(
     return OutgoingMessage(destination, bytes(body), headers)
 
 
-class Doorbell:
-    """Waits until somebody wrote to the outbox, here or in another process."""
-
-    def __init__(self, database: str) -> None:
-        self._connection = psycopg.connect(database, autocommit=True)
-        self._connection.execute(f"LISTEN {OUTBOX}")
-
-    def wait(self, seconds: float) -> None:
-        """Return when it rang, or after `seconds`: a lost ring costs delay, never a message."""
-        for _ in self._connection.notifies(timeout=seconds, stop_after=1):
-            pass
-
-    def close(self) -> None:
-        self._connection.close()
-
-
 def run(relay: Relay, database: str, stop: threading.Event) -> None:
     """Relay until `stop` is set; a broker or a database that is away is waited for."""
     while not stop.is_set():
         try:
-            with closing(Doorbell(database)) as doorbell:
+            with closing(Doorbell(database, OUTBOX)) as doorbell:
                 while not stop.is_set():
                     relay.drain()
                     doorbell.wait(seconds=1)

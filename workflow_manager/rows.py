@@ -143,21 +143,40 @@ def job_identity(job: JobRecord) -> str:
     return f"job {job.job_id}.{job.attempt}"
 
 
-def write(cursor: CursorWrapper, runs: Sequence[LockedRun]) -> bool:
-    """Write what happened to these runs; tell whether there is something to send."""
+class Written(NamedTuple):
+    """What is to be done about what was written: messages to send, jobs that wait or ended."""
+
+    has_messages: bool = False
+    has_held: bool = False
+    has_ended: bool = False
+
+
+def write(cursor: CursorWrapper, runs: Sequence[LockedRun]) -> Written:
+    """Write what happened to these runs."""
     if not runs:
-        return False
-    _write_jobs(cursor, runs)
-    events = [event for run in runs for event in run.events]
+        return Written()
+    new, changed = _write_jobs(cursor, runs)
+    has_messages = add_events(cursor, [event for run in runs for event in run.events])
+    cursor.execute(RECORD["update_runs"], _columns(map(_run_row, runs)))
+    return Written(
+        has_messages=has_messages,
+        has_held=any(job.is_held for job in new),
+        has_ended=any(job.phase.is_final for job in changed),
+    )
+
+
+def add_events(cursor: CursorWrapper, events: Sequence[Event]) -> bool:
+    """Write events, and put those that are a job's message into the outbox if there are any."""
     cursor.execute(RECORD["add_events"], _columns(map(_event_row, events)))
     to_send = [event for event in events if event.is_to_be_sent]
     if to_send:
         cursor.execute(RECORD["add_outbox"], _columns(map(_outbox_row, to_send)))
-    cursor.execute(RECORD["update_runs"], _columns(map(_run_row, runs)))
     return bool(to_send)
 
 
-def _write_jobs(cursor: CursorWrapper, runs: Sequence[LockedRun]) -> None:
+def _write_jobs(
+    cursor: CursorWrapper, runs: Sequence[LockedRun]
+) -> tuple[list[JobRecord], list[JobRecord]]:
     jobs = [(run, job) for run in runs for job in run.ledger.jobs]
     new = [(run, job) for run, job in jobs if job.job_id is None]
     old = [(run, job) for run, job in jobs if job.job_id is not None and job.has_changed]
@@ -170,6 +189,7 @@ def _write_jobs(cursor: CursorWrapper, runs: Sequence[LockedRun]) -> None:
         columns = _columns(map(_job_row, old))
         cursor.execute(RECORD["lock_jobs"], {"ids": columns["id"]})
         cursor.execute(RECORD["update_jobs"], columns)
+    return [job for _, job in new], [job for _, job in old]
 
 
 def _job_row(job_of_run: tuple[LockedRun, JobRecord]) -> dict[str, Any]:

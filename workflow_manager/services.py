@@ -2,28 +2,32 @@
 
 import hashlib
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from workflow_manager import rows
 from workflow_manager.domain import destinations as names
+from workflow_manager.domain.rules import WISH_QUEUES
+from workflow_manager.domain.steps import Step
 from workflow_manager.ledger import JobRecord, RunLedger
+from workflow_manager.models import Run
 from workflow_manager.protocol.messages import RunMessage
 from workflow_manager.rows import Event, Identity, LockedRun, RunKey
 from workflow_manager.sql import RECORD
 
-# Web processes listen on the one for keys of what changed, the relay on the other for work.
+# Web processes listen for keys of what changed, the relay for messages to send, and the dispatcher
+# for jobs that wait here and for jobs that ended and make room.
 CHANGES = "webmon"
 OUTBOX = "outbox"
+JOBS = "jobs"
 
 # These are wishes, not reports: one that carries the number of an old job is a new event.
-_WISHES = frozenset(
-    {names.POSTPROCESS_DATA_READY, names.CATALOG_REQUEST, names.REDUCTION_REQUEST, names.SMS}
-)
+_WISHES = frozenset({*WISH_QUEUES.values(), names.SMS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,10 @@ class Rejection:
     reason: str
 
 
+class RequestRefusedError(Exception):
+    """A wish that cannot be met; the message says why."""
+
+
 def record(received: Sequence[Received], rejections: Sequence[Rejection] = ()) -> None:
     """Write down a batch: instruments, proposals, runs, events, states, jobs and the outbox.
 
@@ -59,10 +67,48 @@ def record(received: Sequence[Received], rejections: Sequence[Rejection] = ()) -
         runs = rows.lock_runs(cursor, [item.message for item in received])
         _take_in(cursor, runs, received)
         changed = {key: run for key, run in runs.items() if run.events}
-        if rows.write(cursor, list(changed.values())):
-            _notify(cursor, OUTBOX, [""])
+        written = rows.write(cursor, list(changed.values()))
+        if written.has_messages:
+            notify(cursor, OUTBOX)
+        if written.has_held or written.has_ended:
+            notify(cursor, JOBS)
         _keep_rejected(cursor, rejections)
-        _notify(cursor, CHANGES, _changed_keys(list(changed), has_rejections=bool(rejections)))
+        notify(cursor, CHANGES, _changed_keys(list(changed), has_rejections=bool(rejections)))
+
+
+def request_step(run: Run, step: Step | None, *, by: str, reason: str = "") -> None:
+    """Ask for one step of a run, or for all that follows when its data is ready (None).
+
+    It is the same as a message on the queue of that wish, so the instrument's route holds.
+
+    Raises:
+        RequestRefusedError: the run has no data file yet.
+    """
+    if not run.data_file:
+        raise RequestRefusedError(f"{run} has no data file yet: there is nothing to process.")
+    instrument, queue = run.instrument, WISH_QUEUES[step]
+    body = {
+        "facility": instrument.facility or run.data_file.strip("/").split("/")[0].upper(),
+        "instrument": instrument.name,
+        "ipts": run.proposal.name,
+        "run_number": run.number,
+        "data_file": run.data_file,
+        "information": f"Requested by {by}",
+        **({"reason": reason} if reason else {}),
+    }
+    message = RunMessage(
+        queue=queue,
+        instrument=instrument.name,
+        run_number=run.number,
+        proposal=run.proposal.name,
+        facility=instrument.facility,
+        data_file=run.data_file,
+        information=f"Requested by {by}",
+        error=None,
+        job=None,
+        body=body,
+    )
+    record([Received(message, f"request {uuid.uuid4().hex}", datetime.now(UTC))])
 
 
 def identity_of(message_id: str, body: bytes) -> str:
@@ -175,6 +221,7 @@ def _changed_keys(runs: Sequence[RunKey], *, has_rejections: bool) -> list[str]:
     return [*keys, "rejected"] if has_rejections else keys
 
 
-def _notify(cursor: CursorWrapper, channel: str, keys: Sequence[str]) -> None:
+def notify(cursor: CursorWrapper, channel: str, keys: Sequence[str] = ("",)) -> None:
+    """Tell whoever listens, when the transaction is committed."""
     if keys:
         cursor.execute(RECORD["notify"], {"channel": channel, "keys": list(keys)})

@@ -153,9 +153,10 @@ def _cause(
         return Tone.BAD, "The message broker is away: nothing arrives and nothing is sent."
     if not any(each.liveness is Liveness.OK for each in agents):
         return Tone.BAD, "No agent gives a sign of life: jobs wait in the broker."
-    late = [each.name for each in agents if each.liveness is not Liveness.OK]
+    # One that has been silent for long was taken away: the table still shows it.
+    late = [each.name for each in agents if each.liveness is Liveness.LATE]
     if late:
-        return Tone.BUSY, f"Everything works but for the agents that are silent: {', '.join(late)}."
+        return Tone.BUSY, f"Everything works but for agents that are late: {', '.join(late)}."
     return Tone.GOOD, "Every part gives its signs of life."
 
 

@@ -26,6 +26,7 @@ RULES: Mapping[str, Rule] = {
     names.POSTPROCESS_DATA_READY: Rule(then=(names.CATALOG_JOBS, names.REDUCTION_JOBS)),
     names.CATALOG_REQUEST: Rule(then=(names.CATALOG_JOBS,)),
     names.REDUCTION_REQUEST: Rule(then=(names.REDUCTION_JOBS,)),
+    names.REDUCTION_CATALOG_REQUEST: Rule(then=(names.REDUCTION_CATALOG_JOBS,)),
     names.REDUCTION_NOT_NEEDED: Rule(Step.REDUCTION, Phase.SKIPPED),
     # from agents
     names.CATALOG_STARTED: Rule(Step.CATALOGUING, Phase.STARTED),
@@ -71,9 +72,24 @@ _REPORTS_OF_ROUTES = (
     *(names.INTERSECT_REDUCED_COMPLETE, names.INTERSECT_REDUCED_ERROR),
 )
 
-# What the manager always subscribes to: every queue with a rule; SMS comes as topics. A site adds
-# others in the database.
-INPUT_QUEUES = (*(name for name in RULES if name != names.SMS), *_REPORTS_OF_ROUTES)
+# These are names in a run's history and no queues: SMS comes as topics, and the wish for the last
+# step from within.
+_NOT_ON_THE_WIRE = frozenset({names.SMS, names.REDUCTION_CATALOG_REQUEST})
+
+# What the manager always subscribes to: every queue with a rule. A site adds others in the
+# database.
+INPUT_QUEUES = (
+    *(name for name in RULES if name not in _NOT_ON_THE_WIRE),
+    *_REPORTS_OF_ROUTES,
+)
+
+# What a person asks for, by the step; None is everything that follows when data is ready.
+WISH_QUEUES: Mapping[Step | None, str] = {
+    None: names.POSTPROCESS_DATA_READY,
+    Step.CATALOGUING: names.CATALOG_REQUEST,
+    Step.REDUCTION: names.REDUCTION_REQUEST,
+    Step.REDUCTION_CATALOGUING: names.REDUCTION_CATALOG_REQUEST,
+}
 
 _JOB_SUFFIX = ".DATA_READY"
 _REPORT_SUFFIXES = {

@@ -93,6 +93,7 @@ class Migration(migrations.Migration):
                             ("running", "Running"),
                             ("paused", "Paused"),
                             ("cancelled", "Cancelled"),
+                            ("sent", "Sent"),
                         ],
                         default="running",
                     ),

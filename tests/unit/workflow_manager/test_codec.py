@@ -1,19 +1,19 @@
 """Any bytes give a message or a rejection with a reason; nothing else."""
 
 import json
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from tests.corpus import BODIES, Body, Rejection, Run, frames
+from tests.corpus.verdict import verdict
 from workflow_manager.protocol.codec import DecodeError, decode, encode, facility_path, sent_at
 from workflow_manager.protocol.messages import JobReference, RunMessage
 
 ROOT = PurePosixPath("/demo/facility")
 QUEUE = "/queue/POSTPROCESS.DATA_READY"
-CORPUS = Path(__file__).parents[2] / "corpus"
 GOOD: dict[str, Any] = {
     "facility": "SNS",
     "instrument": "ARCS",
@@ -66,18 +66,18 @@ def test_numbers_may_be_texts_and_unknown_keys_are_kept() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"instrument": None}, "instrument is missing"),
+        ({"instrument": None}, "instrument is null"),
         ({"instrument": "../../etc"}, "not a name"),
         ({"instrument": ["ARCS"]}, "not a text"),
         ({"ipts": "IPTS-1/../.."}, "not a name"),
         ({"ipts": ".."}, "not a name"),
-        ({"run_number": None}, "run_number is missing"),
+        ({"run_number": None}, "run_number is null"),
         ({"run_number": True}, "not a whole number"),
         ({"run_number": -1}, "not a whole number"),
         ({"run_number": 2**63}, "not a whole number"),
         ({"run_number": 1.5}, "not a whole number"),
         ({"run_number": "12; DROP TABLE"}, "not a whole number"),
-        ({"data_file": None}, "not a path"),
+        ({"data_file": 5}, "data_file is 5, not a path"),
         ({"data_file": ""}, "data_file is missing"),
         ({"data_file": "/" * 5000}, "no path is that long"),
         ({"facility": "/SNS"}, "not a name"),
@@ -92,18 +92,18 @@ def test_wrong_values_are_rejected_in_words(change: dict[str, Any], said: str) -
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b"", "neither JSON"),
+        (b"", "The body is empty"),
         (b"hello", "neither JSON"),
-        (b"\xff\xfe", "not UTF-8"),
-        (b"42", "is a int, not an object"),
+        (b"\xff\xfe", "UTF-16"),
+        (b"42", "is a number, not an object"),
         (b"[1, 2]", "is a list, not an object"),
-        (b'{"a": NaN}', "not a JSON number"),
+        (b'{"a": NaN}', "a is NaN, which is no JSON number"),
         (b'{"a": 1e999}', "too large"),
-        (b"[" * 100_000, "nested too deeply"),
+        (b"[" * 100_000, "100 levels"),
         (b'{"a":' * 150 + b"1" + b"}" * 150, "100 levels"),
         (b"/SNS/ARCS", "too short"),
         (b"/SNS/ARCS/IPTS-1/nexus/CNCS_5.nxs.h5", "no run number"),
-        (b"/SNS/ARCS/IPTS-1/nexus/\0ARCS_5", "NUL"),
+        (b"/SNS/ARCS/IPTS-1/nexus/ARCS_5\0.nxs", "U+0000"),
     ],
 )
 def test_what_is_no_message_is_rejected_in_words(body: bytes, said: str) -> None:
@@ -131,35 +131,43 @@ def test_only_strict_json_is_sent() -> None:
         encode({"a": float("nan")})
 
 
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=6,
-)
+def found_in(body: Body) -> Run | str:
+    """The run that a body is about, or the reason why it is about none."""
+    found = verdict(body.destination, body.make())
+    if isinstance(found, str):
+        return found
+    return Run(found.instrument, found.run_number, found.proposal, found.facility, found.data_file)
 
 
-@given(st.binary(max_size=300) | st.builds(lambda text: text.encode("utf-8", "replace"), st.text()))
-def test_any_bytes_are_a_message_or_a_rejection(body: bytes) -> None:
-    _is_message_or_rejection(body)
+def is_as_expected(body: Body, found: Run | str) -> bool:
+    if isinstance(body.expected, Rejection):
+        return isinstance(found, str) and body.expected.words in found
+    return found == body.expected
 
 
-@settings(max_examples=50)
-@given(st.dictionaries(st.sampled_from([*GOOD, "error", "information", "job_id"]), _JSON))
-def test_any_values_of_the_known_keys_are_a_message_or_a_rejection(body: dict[str, Any]) -> None:
-    _is_message_or_rejection(json.dumps({**GOOD, **body}).encode())
+def test_each_body_of_the_corpus_is_the_run_or_the_rejection_that_it_should_be() -> None:
+    others = [
+        (body.name, body.expected, found)
+        for body in BODIES
+        if not is_as_expected(body, found := found_in(body))
+    ]
+    assert others == []
 
 
-@pytest.mark.parametrize("file", sorted(CORPUS.iterdir()), ids=lambda file: file.name)
-def test_the_corpus_is_read_or_rejected(file: Path) -> None:
-    _is_message_or_rejection(file.read_bytes())
+def test_the_corpus_names_each_body_once_and_each_run_under_one_proposal() -> None:
+    assert len({body.name for body in BODIES}) == len(BODIES) >= 150
+    runs = [body.expected for body in BODIES if isinstance(body.expected, Run)]
+    proposals = {(run.instrument, run.number, run.proposal) for run in runs}
+    assert len(proposals) == len({(run.instrument, run.number) for run in runs})
 
 
-def _is_message_or_rejection(body: bytes) -> None:
-    for destination in (QUEUE, "REDUCTION.COMPLETE", "/topic/SNS.ARCS.APP.SMS"):
-        try:
-            message = decode(destination, body, ROOT)
-        except DecodeError as error:
-            assert error.body == body
-            assert error.reason
-        else:
-            encode(message.body)
+@settings(settings.get_profile("short"))
+@given(frames.destinations, frames.any_frame)
+def test_any_bytes_are_a_message_or_a_rejection(destination: str, content: bytes) -> None:
+    verdict(destination, content)
+
+
+@pytest.mark.parametrize("bad", [b"NaN", b"1" * 4301, b'"\\ud800"', b"9" * 199 + b"9e110"])
+def test_what_is_looked_for_in_suspicious_texts_only_is_found(bad: bytes) -> None:
+    content = json.dumps({**GOOD, "title": 7}).encode().replace(b"7}", bad + b"}")
+    assert reason(content).startswith("title ")

@@ -61,13 +61,16 @@ def duration(value: dt.timedelta | None) -> str:
 
 @register.filter
 def milliseconds(value: dt.timedelta) -> str:
-    return f"{1000 * value.total_seconds():.1f} ms"
+    return f"{1000 * value.total_seconds():.2g} ms"
 
 
 @register.filter
 def seconds(value: float | None) -> str:
-    """A number of seconds as a duration."""
-    return duration(None if value is None else dt.timedelta(seconds=value))
+    """A number of seconds as a duration, less than one in milliseconds."""
+    if value is None:
+        return NOTHING
+    length = dt.timedelta(seconds=value)
+    return milliseconds(length) if value < 1 else duration(length)
 
 
 @register.filter
