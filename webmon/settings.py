@@ -151,6 +151,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "expired plots": {"task": "livedata.tasks.remove_expired_streams", "schedule": 3600.0},
+    "reconciliation": {"task": "workflow_manager.tasks.reconcile_all", "schedule": 86_400.0},
 }
 if CONFIG.celery_broker.startswith("filesystem:"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {

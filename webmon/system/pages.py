@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from webmon.runs.verdict import Tone
-from workflow_manager import health, selectors
+from workflow_manager import health, reconciliation, selectors
 from workflow_manager.domain.liveness import AGENT_LATE, MANAGER_LATE, Liveness
 from workflow_manager.health import AgentHealth, ManagerHealth, OutboxHealth, QueueHealth
-from workflow_manager.models import RejectedMessage
+from workflow_manager.models import Discrepancy, RejectedMessage
 from workflow_manager.selectors import Discrepancies, Position, RunningJob
 
 ROWS = 50
+DISCREPANCIES = 500
 SHOWN_BYTES = 256 * 1024
 
 
@@ -56,6 +57,28 @@ class SystemPage:
     discrepancies: tuple[Discrepancies, ...]
     manager_every: dt.timedelta
     agent_every: dt.timedelta
+    read_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DiscrepancyRow:
+    """`has_run` tells whether there is a run page to go to."""
+
+    instrument: str
+    number: int
+    kind: str
+    has_run: bool
+    data_file: str
+    found_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DiscrepancyPage:
+    """Newest first; `is_cut` if there are more than are shown."""
+
+    instrument: str
+    rows: tuple[DiscrepancyRow, ...]
+    is_cut: bool
     read_at: dt.datetime
 
 
@@ -165,6 +188,25 @@ def _agents(agents: Sequence[AgentHealth]) -> tuple[Agent, ...]:
     for job in selectors.running_jobs():
         jobs.setdefault(job.agent, []).append(job)
     return tuple(Agent(each, tuple(jobs.get(each.name, ()))) for each in agents)
+
+
+def discrepancy_page(instrument: str, now: dt.datetime) -> DiscrepancyPage:
+    """What is not settled, of one instrument or of all."""
+    limit = DISCREPANCIES + 1
+    found = reconciliation.open_discrepancies(instrument=instrument, limit=limit)
+    rows = tuple(map(_discrepancy, found[:DISCREPANCIES]))
+    return DiscrepancyPage(instrument, rows, len(found) > DISCREPANCIES, now)
+
+
+def _discrepancy(found: Discrepancy) -> DiscrepancyRow:
+    return DiscrepancyRow(
+        instrument=found.instrument.name,
+        number=found.number,
+        kind=found.kind,
+        has_run=found.kind == Discrepancy.Kind.RUN_WITHOUT_FILE,
+        data_file=found.data_file,
+        found_at=found.found_at,
+    )
 
 
 def rejected_list_page(

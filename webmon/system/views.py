@@ -34,6 +34,15 @@ def system(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@required(may_see_system)
+def discrepancies(request: HttpRequest) -> HttpResponse:
+    """Where files, runs and run numbers disagree."""
+    instrument = request.GET.get("instrument", "").replace("\0", "").strip()
+    page = pages.discrepancy_page(instrument, timezone.now())
+    return answer(request, "system/discrepancies.html", page)
+
+
+@require_safe
 @required(may_see_rejected)
 def rejected_list(request: HttpRequest) -> HttpResponse:
     """Messages that could not be handled, newest first: the open ones, or all."""

@@ -1,4 +1,4 @@
-"""What stands on dead letters; the headers are those that ActiveMQ and Artemis were seen to give."""
+"""What stands on dead letters; the headers are those that real brokers were seen to give."""
 
 import pytest
 
