@@ -310,7 +310,9 @@ def running_jobs() -> list[RunningJob]:
     jobs = Job.objects.filter(phase=Phase.STARTED.value, lease_until__isnull=False)
     names_of_run = ("run__instrument__name", "run__number")
     found = jobs.order_by("started_at", "id")[:MOST_RUNNING]
-    return [RunningJob(*row) for row in found.values_list("agent", *names_of_run, "step", "started_at")]
+    return [
+        RunningJob(*row) for row in found.values_list("agent", *names_of_run, "step", "started_at")
+    ]
 
 
 def open_discrepancies_by_instrument() -> list[Discrepancies]:

@@ -67,9 +67,7 @@ def _ask(request: HttpRequest, wanted: RunFilter, step: Step | None) -> HttpResp
     return redirect("batch", batch=made.id)
 
 
-def _question(
-    request: HttpRequest, page: pages.NewBatchPage, *, status: int = 200
-) -> HttpResponse:
+def _question(request: HttpRequest, page: pages.NewBatchPage, *, status: int = 200) -> HttpResponse:
     choices = [(step, pages.step_words(step)) for step in pages.CHOICES]
     return answer(request, "batches/new_batch.html", page, status=status, choices=choices)
 
