@@ -15,8 +15,12 @@ T0 = dt.datetime(2026, 11, 20, 10, 0, tzinfo=dt.UTC)
 NOW = T0 + dt.timedelta(hours=1)
 
 
-def after(seconds: float | None) -> dt.datetime | None:
-    return None if seconds is None else T0 + dt.timedelta(seconds=seconds)
+def after(seconds: float) -> dt.datetime:
+    return T0 + dt.timedelta(seconds=seconds)
+
+
+def after_if(seconds: float | None) -> dt.datetime | None:
+    return None if seconds is None else after(seconds)
 
 
 def job(
@@ -33,12 +37,12 @@ def job(
     row = Job(
         phase=phase.value,
         requested_at=after(asked),
-        sent_at=after(sent),
-        started_at=after(started),
-        ended_at=after(ended),
+        sent_at=after_if(sent),
+        started_at=after_if(started),
+        ended_at=after_if(ended),
         **content,
     )
-    return FollowedJob(row, after(followed))
+    return FollowedJob(row, after_if(followed))
 
 
 def parts(followed: FollowedJob) -> list[tuple[str, float, float]]:
