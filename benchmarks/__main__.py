@@ -1,24 +1,30 @@
-"""Prints `what / ours / limit / share / lost` for one bar, measured here and now."""
+"""Prints `what / ours / limit / share / lost` for bars, measured here and now.
+
+bin/bench workflow                          all bars of the workflow on all brokers
+bin/bench workflow --bar P2a,P3 --broker activemq
+bin/bench faults --help                     runs while everything is killed in random order
+bin/bench pages --runs 1000000
+bin/bench demo                              how soon it answers, and what it weighs
+"""
 
 import argparse
 import json
+import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from benchmarks import pages, workflow
+from benchmarks import faults, first_light, pages, workflow
 from benchmarks.result import Result, table
-from demo.endpoints import BrokerEndpoint
-from tests.activemq import ActiveMQ
-from tests.artemis import Artemis
+from benchmarks.workflow import BARS, BROKERS, Amounts
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["faults"]:
+        return faults.main(sys.argv[2:])
+    logging.getLogger("stomp.py").setLevel(logging.CRITICAL)
     options = _options()
-    if options.name == "pages":
-        results = pages.measure(options.runs or 100_000)
-    else:
-        results = _workflow(options.runs or 5_000, options.broker)
+    results = options.measure(options)
     print(table(results))
     if options.json:
         content = json.dumps([result.as_json() for result in results], indent=2)
@@ -27,31 +33,61 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__)
-    parser.add_argument("name", choices=["workflow", "pages"])
+    parser = argparse.ArgumentParser(
+        prog="bin/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    kinds = parser.add_subparsers(title="what", required=True)
+    kinds.add_parser("faults", add_help=False, help="the nemesis")
+    _add_workflow(kinds.add_parser("workflow", help="P2, P3, P12 and flatness"))
+    pages_parser = kinds.add_parser("pages", help="P6")
+    pages_parser.add_argument("--runs", type=int, default=100_000, help="in the database (100000)")
+    pages_parser.set_defaults(measure=lambda options: pages.measure(options.runs))
+    kinds.add_parser("demo", help="first light of P12").set_defaults(
+        measure=lambda _: first_light.measure()
+    )
+    for each in kinds.choices.values():
+        each.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    return parser.parse_args()
+
+
+def _add_workflow(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--runs", type=int, help="how many runs are sent (5000), or in the database (100000)"
+        "--bar", type=_bars, default=list(BARS), metavar="A,B", help=f"of {', '.join(BARS)} (all)"
     )
     parser.add_argument(
         "--broker",
-        choices=["embedded", "activemq", "artemis", "all"],
+        choices=[*BROKERS, "all"],
         default="all",
         help="activemq is Debian's package, artemis what python3 -m tests.artemis fetched;"
         " both are started for the measurement",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
-    return parser.parse_args()
+    default = Amounts()
+    parser.add_argument("--runs", type=int, default=default.runs, help="runs of P2 (5000)")
+    parser.add_argument(
+        "--backlog", type=int, default=default.backlog, help="messages of P12 (100000)"
+    )
+    parser.add_argument(
+        "--table", type=int, default=default.table, help="most runs in the tables, flat (2000000)"
+    )
+    parser.add_argument("--prompt", type=int, default=default.prompt, help="runs of P3 (300)")
+    parser.set_defaults(measure=_workflow)
 
 
-def _workflow(runs: int, broker: str) -> list[Result]:
+def _bars(text: str) -> Sequence[str]:
+    wanted = text.split(",")
+    unknown = [name for name in wanted if name not in BARS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not one of {', '.join(BARS)}")
+    return wanted
+
+
+def _workflow(options: argparse.Namespace) -> list[Result]:
+    brokers = BROKERS if options.broker == "all" else (options.broker,)
+    amounts = Amounts(options.runs, options.backlog, options.table, options.prompt)
     results = []
-    if broker in ("embedded", "all"):
-        results.append(workflow.measure(runs, None, "embedded broker"))
-    for name, kind in (("activemq", ActiveMQ), ("artemis", Artemis)):
-        if broker in (name, "all"):
-            with TemporaryDirectory() as folder, kind(Path(folder)) as process:
-                endpoint = BrokerEndpoint(*process.address, process.user, process.password)
-                results.append(workflow.measure(runs, endpoint, kind.__name__))
+    for result in workflow.measure(options.bar, brokers, amounts):
+        results.append(result)
+        print(f"measured: {result.bar}, {result.what}", file=sys.stderr, flush=True)
     return results
 
 

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 _FIRST_RESTART_SECONDS = 0.5
 _SLOWEST_RESTART_SECONDS = 10.0
-_STEADY_SECONDS = 20.0
+_STEADY_SECONDS = 5.0  # a process that lives so long is no crash loop
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 

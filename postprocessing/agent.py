@@ -50,6 +50,7 @@ LOW_PRIORITY = 10  # added to the niceness
 MOST_STARTS = 3  # of one job that each time took the agent with it
 MOST_SPARES = 4  # supervisors that wait for a script, each of some 10 MB
 _PRUNE_PERIOD = 3600.0  # seconds
+_SPARE_PERIOD = 5.0  # seconds until what long jobs took of the spare supervisors is there again
 _FLUSH_TIME = 3.0  # seconds for the last reports when the agent stops
 _KILL_TIME = 15.0  # seconds for the last processes when the agent stops
 _DISK_PAUSE = 5.0  # seconds between two attempts to write the journal
@@ -180,6 +181,7 @@ class Agent:
             Duty(self._show_life, presence.LIVENESS_PERIOD),
             Duty(self._beat, presence.PERIOD),
             Duty(self._journal.prune, _PRUNE_PERIOD),
+            Duty(self._supervisors.refill, _SPARE_PERIOD),
         )
         while True:
             pause = min(duty.do_if_due(time.monotonic()) for duty in duties)
@@ -269,6 +271,8 @@ class Agent:
         except Exception as error:  # a thread's end, where an error would vanish
             log.exception("job %s failed in a way that must not happen", key)
             self._give_up(key, kind, content, f"{kind.prefix}{type(error).__name__}: {error} ")
+        # Not earlier: a script that begins shall have the processors to itself.
+        self._supervisors.refill()
 
     def _give_up(self, key: str, kind: Kind, content: Mapping[str, Any], text: str) -> None:
         refusal = reports.refused(content, self._config.agent_name, text)

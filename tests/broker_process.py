@@ -76,6 +76,11 @@ class BrokerProcess(ABC):
         return ("127.0.0.1", self.port)
 
     @property
+    def pid(self) -> int | None:
+        """Of the process that was started last, also if it was killed from outside."""
+        return self._process.pid if self._process is not None else None
+
+    @property
     def log_file(self) -> Path:
         return self._directory / f"{self.name}.log"
 

@@ -81,7 +81,7 @@ def _next(cursor: CursorWrapper) -> list[int]:
     return [number for (number,) in cursor.fetchall()]
 
 
-def _lock(cursor: CursorWrapper, ids: Sequence[int]) -> list[Mapping[str, Any]]:
+def _lock(cursor: CursorWrapper, ids: list[int]) -> list[Mapping[str, Any]]:
     """These jobs, ours until the transaction ends, less those that were cancelled meanwhile."""
     if not ids:
         return []
@@ -95,7 +95,7 @@ def _send(cursor: CursorWrapper, jobs: Sequence[Mapping[str, Any]]) -> None:
     now = datetime.now(UTC)
     rows.add_events(cursor, [_sent_event(job, now) for job in jobs])
     ids = [job["id"] for job in jobs]
-    cursor.execute(DISPATCH["release"], {"ids": ids, "wait": leases.WAIT})
+    cursor.execute(DISPATCH["release"], {"ids": ids, "seconds": leases.WAIT.total_seconds()})
     notify(cursor, OUTBOX)
     notify(cursor, CHANGES, sorted({f"run {job['instrument']}/{job['number']}" for job in jobs}))
     notify(cursor, CHANGES, sorted({f"instrument {job['instrument']}" for job in jobs}))

@@ -59,11 +59,11 @@ class JobRecord:
     def report(self, phase: Phase, message: RunMessage, at: datetime) -> None:
         """Take in a report about this attempt: its phase only moves up."""
         self.has_changed = True
+        self.agent = _agent(message) or self.agent
         if phase < self.phase and phase != Phase.STARTED:
             # Two ends of one attempt contradict each other: the better one stands, whole.
             return
         self.phase = max(self.phase, phase)
-        self.agent = _agent(message) or self.agent
         self.lease_until = None if self.phase.is_final else at + leases.RUN
         if phase == Phase.STARTED:
             self.started_at = self.started_at or at
@@ -93,12 +93,21 @@ class RunLedger:
         if message.queue == names.POSTPROCESS_DATA_READY:
             self.data_ready_at = self.data_ready_at or at
         job = self._reported_job(rule, message, at)
-        if job is not None and rule.phase is not None:
-            job.report(rule.phase, message, at)
-        # What an old attempt brought in the end is history; only the newest moves the run on.
-        if job is None or job is self._newest_sent(job.step):
+        if job is None or rule.phase is None:
+            self._go_on(rule, message, at, job)
+            return job
+        before = job.phase
+        job.report(rule.phase, message, at)
+        # What was said before is said twice, and what an old attempt brought in the end is
+        # history: only news of the newest moves the run on.
+        if job.phase != before and job is self._newest_sent(job.step):
             self._go_on(rule, message, at, job)
         return job
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something that was asked for has not ended."""
+        return any(not job.phase.is_final and not job.is_cancelled for job in self.jobs)
 
     def newest(self, step: str) -> JobRecord | None:
         """The newest attempt at a step that was not cancelled."""

@@ -139,6 +139,16 @@ def recorded_before(cursor: CursorWrapper, identities: Sequence[Identity]) -> se
     return set(cursor.fetchall())
 
 
+def announced(cursor: CursorWrapper, run_ids: Sequence[int]) -> dict[tuple[int, str], datetime]:
+    """When data of these runs was last said to be ready, by the digest of the message's body."""
+    if not run_ids:
+        return {}
+    cursor.execute(
+        RECORD["announced"], {"run_ids": list(run_ids), "queue": names.POSTPROCESS_DATA_READY}
+    )
+    return {(run_id, digest): at for run_id, digest, at in cursor.fetchall()}
+
+
 def job_identity(job: JobRecord) -> str:
     return f"job {job.job_id}.{job.attempt}"
 

@@ -5,7 +5,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
@@ -28,6 +28,11 @@ JOBS = "jobs"
 
 # These are wishes, not reports: one that carries the number of an old job is a new event.
 _WISHES = frozenset({*WISH_QUEUES.values(), names.SMS})
+
+# Hexadecimal digits of a body's digest at the end of a message's identity.
+_DIGEST = 16
+
+_REPEATED_WITHIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,7 @@ def identity_of(message_id: str, body: bytes) -> str:
     The number alone is not enough: a broker that lost its data counts from the beginning again,
     and two brokers count alike.
     """
-    digest = hashlib.sha256(body).hexdigest()[:16]
+    digest = hashlib.sha256(body).hexdigest()[:_DIGEST]
     return f"{message_id[:200]} {digest}"
 
 
@@ -126,10 +131,50 @@ def _take_in(
 ) -> None:
     identities = [_identity(runs[item.message.run_key].ledger, item) for item in received]
     seen = rows.recorded_before(cursor, identities)
+    announced = _announced_before(cursor, runs, received)
     for identity, item in zip(identities, received, strict=True):
-        if identity not in seen:
-            seen.add(identity)
-            _take_in_one(runs[item.message.run_key], item, identity)
+        if identity in seen:
+            continue
+        seen.add(identity)
+        run = runs[item.message.run_key]
+        if _is_repeated(run, item, announced):
+            run.events.append(_received_event(run, item, identity, None))
+        else:
+            _take_in_one(run, item, identity)
+
+
+def _announced_before(
+    cursor: CursorWrapper, runs: Mapping[RunKey, LockedRun], received: Sequence[Received]
+) -> dict[tuple[int, str], datetime]:
+    """When these runs were last announced with which body."""
+    announcements = [item for item in received if _is_announcement(item)]
+    return rows.announced(cursor, [runs[item.message.run_key].run_id for item in announcements])
+
+
+def _is_announcement(item: Received) -> bool:
+    """Data acquisition says that data is ready; a person who says so wants it all again."""
+    wish = item.message.information or ""
+    return item.message.queue == names.POSTPROCESS_DATA_READY and not wish.startswith("Requested")
+
+
+def _is_repeated(
+    run: LockedRun, item: Received, announced: dict[tuple[int, str], datetime]
+) -> bool:
+    """Whether the sender only did not know that the same announcement had arrived.
+
+    A broker that dies between storing and confirming makes every good sender repeat itself, with
+    a new number. A body with the time at which it was made is the same announcement for ever;
+    any other while the run is being processed, and for some minutes.
+    """
+    if not _is_announcement(item):
+        return False
+    key = (run.run_id, item.message_id[-_DIGEST:])
+    before, announced[key] = announced.get(key), item.received_at
+    if before is None:
+        return False
+    is_dated = item.message.body.get("timestamp") is not None
+    is_recent = item.received_at - before < _REPEATED_WITHIN
+    return is_dated or is_recent or run.ledger.is_open
 
 
 def _identity(ledger: RunLedger, item: Received) -> Identity:

@@ -4,6 +4,7 @@ Processes come and go while they are counted; one that vanishes counts nothing.
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,17 +13,38 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _PROC = Path("/proc")
 
 
-def descendants(root: int) -> list[int]:
-    """All processes below `root`, parents before their children."""
-    children: dict[int, list[int]] = {}
+# Linux tells the children of each thread, if it is built to (CONFIG_PROC_CHILDREN).
+_TELLS_CHILDREN = (_PROC / "thread-self" / "children").exists()
+
+
+def descendants(root: int, *, ask_children: bool = _TELLS_CHILDREN) -> list[int]:
+    """All processes below `root`, parents before their children.
+
+    One that is born or ends meanwhile may be missed: who needs all asks again.
+    """
+    children_of = _children if ask_children else _family_tree().__getitem__
+    found = [root]
+    for pid in found:
+        found.extend(children_of(pid))
+    return found[1:]
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        threads = os.listdir(_PROC / str(pid) / "task")  # noqa: PTH208 (speed)
+    except OSError:  # gone
+        return []
+    return [int(child) for each in threads for child in _read(pid, f"task/{each}/children").split()]
+
+
+def _family_tree() -> defaultdict[int, list[int]]:
+    """The children of every process, by asking each one for its parent: slow on a busy node."""
+    children: defaultdict[int, list[int]] = defaultdict(list)
     for pid in _all_processes():
         parent = _parent_of(pid)
         if parent is not None:
-            children.setdefault(parent, []).append(pid)
-    found = [root]
-    for pid in found:
-        found.extend(children.get(pid, ()))
-    return found[1:]
+            children[parent].append(pid)
+    return children
 
 
 def memory_of(pids: Iterable[int], limit: int) -> int:

@@ -108,10 +108,13 @@ class Supervisors:
         return _start_supervisor()
 
     def refill(self) -> None:
-        """Start the spares that are missing."""
+        """Start the spares that are missing; a machine that has no room for them goes without."""
         with self._lock:
-            while len(self._spares) < self._wanted:
-                self._spares.append(_start_supervisor())
+            try:
+                while len(self._spares) < self._wanted:
+                    self._spares.append(_start_supervisor())
+            except OSError:
+                log.exception("no spare supervisor could be started")
 
     def close(self) -> None:
         """Let the spares go."""
@@ -159,7 +162,6 @@ class Executor:
                 raise StoppedError
             process = self._process = self._supervisors.take()
             _give_order(process, program.order())
-        self._supervisors.refill()
         assert process.stdout is not None  # noqa: S101  (PIPE was asked for)
         answer = process.stdout.read()
         process.wait()

@@ -126,6 +126,8 @@ class Supervisor:
     def _on_lifeline(self, fd: int) -> None:
         if not os.read(fd, 512):
             self._selector.unregister(fd)
+            # A script that ended by itself before we heard of the agent has run, and counts.
+            self._reap()
             self._stop("agent", "the agent stopped")
 
     # The script

@@ -97,7 +97,7 @@ FOR NO KEY UPDATE OF job
 -- name: release
 -- From now on a report is awaited.
 UPDATE workflow_job SET
-    is_held = false, held_body = NULL, lease_until = now() + %(wait)s
+    is_held = false, held_body = NULL, lease_until = now() + make_interval(secs => %(seconds)s)
 WHERE id = ANY(%(ids)s)
 
 -- name: finish_batches

@@ -309,7 +309,7 @@ SELECT
         ELSE (array_agg(queue ORDER BY position))[1]
     END,
     min(at), min(at) FILTER (WHERE asks), min(at) FILTER (WHERE phase = %(started)s),
-    max(at) FILTER (WHERE phase > %(started)s),
+    (array_agg(at ORDER BY phase DESC, position DESC) FILTER (WHERE phase > %(started)s))[1],
     coalesce((
         array_agg(information ORDER BY position DESC)
             FILTER (WHERE NOT asks AND information ~ '^[A-Za-z0-9][A-Za-z0-9_.-]*$')

@@ -63,6 +63,12 @@ FROM workflow_event AS event
 JOIN unnest(%(queues)s::text[], %(message_ids)s::text[]) AS given (queue, message_id)
     USING (queue, message_id)
 
+-- name: announced
+-- The announcements of these runs, by the digest at the end of their identity.
+SELECT run_id, right(message_id, 16), max(received_at) FROM workflow_event
+WHERE run_id = ANY(%(run_ids)s) AND queue = %(queue)s AND received_at > now() - interval '62 days'
+GROUP BY 1, 2
+
 -- name: new_job_ids
 -- Numbers for new jobs: the message to the agent carries them.
 SELECT nextval(pg_get_serial_sequence('workflow_job', 'id')) FROM generate_series(1, %(count)s)

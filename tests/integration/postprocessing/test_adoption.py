@@ -1,15 +1,18 @@
 """A script that ended while its agent was being killed: how it ended is adopted, not repeated."""
 
+import signal
 import sys
+from pathlib import Path
 
+import psutil
 import pytest
 
 from postprocessing.config import parse
-from postprocessing.execution.program import Executor, Supervisors
+from postprocessing.execution.program import Executor, Program, Supervisors
 from postprocessing.jobs.kind import Workplace
 from postprocessing.jobs.reduction import perform
 from postprocessing.request import Run, run_of
-from tests.integration.postprocessing.facility import Facility
+from tests.integration.postprocessing.facility import Facility, wait_until
 
 COUNT = "open('runs', 'a').write('x')\n"
 
@@ -98,3 +101,39 @@ def test_an_outcome_counts_even_if_it_cannot_be_stored(facility: Facility) -> No
     workplace = _workplace(facility)
     workplace.results.with_suffix(".reduction.part").mkdir()
     assert perform(_run(facility), workplace).error == "REDUCTION: bad bank 7"
+
+
+WAITS = """
+import pathlib, time
+pathlib.Path('ready').touch()
+while not pathlib.Path('go').exists():
+    time.sleep(0.01)
+"""
+
+
+def test_a_script_that_ended_by_itself_when_the_agent_went_has_run(tmp_path: Path) -> None:
+    """The supervisor hears of both at once, as it does on a machine that is busy."""
+    program = Program(
+        argv=(sys.executable, "-I", "-S", "-c", WAITS),
+        cwd=tmp_path,
+        environment={},
+        stdout=tmp_path / "log",
+        stderr=tmp_path / "errors",
+        time_limit=60,
+        memory_limit=2**40,
+        result=tmp_path / "result",
+    )
+    supervisor = Supervisors().take()
+    assert supervisor.stdin is not None
+    supervisor.stdin.write(program.order())
+    wait_until((tmp_path / "ready").exists)
+    (script,) = psutil.Process(supervisor.pid).children()
+    supervisor.send_signal(signal.SIGSTOP)
+    (tmp_path / "go").touch()
+    wait_until(lambda: script.status() == psutil.STATUS_ZOMBIE)
+    supervisor.stdin.close()
+    supervisor.send_signal(signal.SIGCONT)
+    supervisor.wait(20)
+    assert program.has_run
+    outcome = Executor(Supervisors()).run(program)
+    assert (outcome.exit_code, outcome.reason) == (0, None)

@@ -4,11 +4,13 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from workflow_manager.domain.steps import Phase
@@ -233,3 +235,48 @@ def test_one_poison_costs_a_few_transactions_and_not_one_for_each_message() -> N
     assert Run.objects.count() == 64
     assert RejectedMessage.objects.count() == 1
     assert sum("INSERT INTO workflow_run AS" in str(each["sql"]) for each in queries) < 20
+
+
+def test_an_announcement_that_its_sender_repeats_asks_for_nothing_more() -> None:
+    """F16: another number, the same content; the sender's broker died before it confirmed."""
+    for copy in range(10):
+        take_in(arrival("POSTPROCESS.DATA_READY", f"copy {copy}"))
+    assert Job.objects.count() == OutboxMessage.objects.count() == 2
+    assert Event.objects.filter(queue="POSTPROCESS.DATA_READY").count() == 10
+
+
+def test_announcements_in_one_batch_are_compared_too() -> None:
+    take_in(*(arrival("POSTPROCESS.DATA_READY", f"copy {copy}") for copy in range(10)))
+    assert Job.objects.count() == 2
+
+
+def test_a_person_or_another_announcement_has_it_all_again() -> None:
+    take_in(arrival("POSTPROCESS.DATA_READY", "m1"))
+    take_in(arrival("POSTPROCESS.DATA_READY", "m2", information="Requested by abc"))
+    take_in(arrival("POSTPROCESS.DATA_READY", "m3", host="arcs-daq2"))
+    assert Job.objects.count() == 6
+
+
+def test_an_undated_announcement_is_believed_again_when_the_run_has_ended_long_ago() -> None:
+    take_in(arrival("POSTPROCESS.DATA_READY", "m1"))
+    for number, queue in enumerate(("CATALOG.ONCAT", "REDUCTION", "REDUCTION_CATALOG")):
+        take_in(arrival(f"{queue}.COMPLETE", f"end {number}"))
+    Event.objects.update(received_at=Now() - timedelta(hours=1))
+    take_in(arrival("POSTPROCESS.DATA_READY", "m2"))
+    assert Job.objects.filter(attempt=2).count() == 2
+
+
+def test_a_dated_announcement_is_the_same_for_ever() -> None:
+    take_in(arrival("POSTPROCESS.DATA_READY", "m1", timestamp="1771500000"))
+    for number, queue in enumerate(("CATALOG.ONCAT", "REDUCTION", "REDUCTION_CATALOG")):
+        take_in(arrival(f"{queue}.COMPLETE", f"end {number}"))
+    Event.objects.update(received_at=Now() - timedelta(hours=1))
+    take_in(arrival("POSTPROCESS.DATA_READY", "m2", timestamp="1771500000"))
+    assert not Job.objects.filter(attempt=2).exists()
+
+
+def test_a_report_without_a_number_that_comes_twice_moves_the_run_on_once() -> None:
+    take_in(arrival("POSTPROCESS.DATA_READY", "m1"))
+    take_in(arrival("REDUCTION.COMPLETE", "m2"))
+    take_in(arrival("REDUCTION.COMPLETE", "m3"))
+    assert Job.objects.filter(step="reduction_cataloguing").count() == 1

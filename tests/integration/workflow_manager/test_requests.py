@@ -4,10 +4,12 @@ import json
 import threading
 import time
 from collections import Counter
+from io import StringIO
 from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from tests.integration.workflow_manager.test_record import Arrival
@@ -282,3 +284,35 @@ def test_two_dispatchers_let_no_job_go_twice() -> None:
         thread.join()
     jobs = [content["job_id"] for _, content in outgoing()]
     assert sum(released) == len(jobs) == len(set(jobs)) == 30
+
+
+def told(*arguments: str) -> str:
+    output = StringIO()
+    call_command("batches", *arguments, stdout=output)
+    return output.getvalue()
+
+
+def test_the_command_asks_pauses_resumes_cancels_and_lists() -> None:
+    finished_runs("ARCS", 5)
+    assert "5 runs match" in told("request", "reduction", "--instrument", "arcs", "--dry-run")
+    assert not Batch.objects.exists()
+    wanted = ("--instrument", "arcs", "--reason", "new mask")
+    assert "reduction of 5 runs" in told("--by", "abc", "request", "reduction", *wanted)
+    number = str(Batch.objects.get().id)
+    assert "paused" in told("pause", number)
+    assert "goes on" in told("resume", number)
+    assert "5 jobs" in told("cancel", number)
+    assert f"{number}: reduction of ARCS, by abc, cancelled: 0 wait here" in told("list")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("request", "reduction"), "Say which runs"),
+        (("pause", "77"), "There is no batch 77"),
+        (("request", "reduction", "--instrument", "nowhere"), "None of the runs"),
+    ],
+)
+def test_the_command_says_what_is_wrong(arguments: tuple[str, ...], words: str) -> None:
+    with pytest.raises(CommandError, match=words):
+        told(*arguments)
