@@ -261,3 +261,8 @@ def _columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
         for name, value in row.items():
             columns[name].append(value)
     return columns
+
+
+def read_jobs(cursor: CursorWrapper, runs: Iterable[LockedRun]) -> None:
+    """Fill the ledgers of runs that are locked already with their jobs."""
+    _fill_ledgers(cursor, {run.run_id: run.ledger for run in runs})

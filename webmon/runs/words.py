@@ -7,6 +7,9 @@ from workflow_manager.domain import destinations as names
 # Queues are written in capitals with points between the words; names of people are not.
 _QUEUE = re.compile(r"[A-Z0-9_]+(\.[A-Z0-9_]+)+")
 
+# Who asks when nobody does: an attempt of which nothing was heard is made again.
+RECOVERY = "recovery"
+
 _WORDS = {
     names.POSTPROCESS_DATA_READY: "Run ended, data file complete",
     names.CATALOG_REQUEST: "Cataloguing asked for",
@@ -46,6 +49,8 @@ def event_words(queue: str) -> str:
 
 def asked_by(requested_by: str) -> str:
     """What stands for a job's reason: the message before it in words, or the person's name."""
+    if requested_by == RECOVERY:
+        return "Sent again by itself"
     name = names.bare_name(requested_by)
     if name in _WORDS:
         return _WORDS[name]

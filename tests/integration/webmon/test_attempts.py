@@ -78,7 +78,7 @@ def test_what_became_of_old_attempts_is_told(user: Client) -> None:
     run = rows.add_run(phases=(Phase.DONE, Phase.STARTED, Phase.WAITING))
     batch = a_batch()
     gone = timezone.now()
-    attempt(run, 2, recoveries=2, requested_by="jdoe")
+    attempt(run, 2, recoveries=2, requested_by="recovery", reason="Agent x fell silent")
     attempt(run, 3, batch=batch, cancelled_at=gone)
     fates = {
         each["number"]: each["fate"]
@@ -89,7 +89,8 @@ def test_what_became_of_old_attempts_is_told(user: Client) -> None:
     assert fates == {1: "superseded", 2: "requested", 3: "cancelled"}
     text = page(user)
     assert "No end was reported before the next attempt" in text
-    assert "Sent again by itself, for the 2. time in a row." in text
+    assert "Sent again by itself: <q>Agent x fell silent</q>" in text
+    assert "This is time 2 in a row." in text
     assert "Cancelled before it left" in text and f"batch {batch.id}" in text
 
 

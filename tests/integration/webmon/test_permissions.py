@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.test import Client
 
 from tests.integration.webmon import rows
@@ -93,7 +93,7 @@ def things() -> dict[str, int]:
     return {"rejected": rows.reject().id, "batch": own, "others": others}
 
 
-def seen(response: HttpResponse) -> int | str:
+def seen(response: HttpResponseBase) -> int | str:
     sent_to_log_in = response.get("Location", "").startswith("/users/login?next=")
     return LOG_IN if sent_to_log_in else response.status_code
 

@@ -1,6 +1,6 @@
 """What the health page asks: managers, agents, queues, the outbox; one query each."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -15,7 +15,7 @@ from workflow_manager.models import Agent, Job, ManagerProcess, OutboxMessage
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def ago(**content: float) -> object:
+def ago(**content: float) -> datetime:
     return timezone.now() - timedelta(**content)
 
 

@@ -155,6 +155,7 @@ def test_an_axis_without_length_divides_by_nothing() -> None:
         ("REDUCTION.COMPLETE", "Reduction done"),
         ("SITE.ADDED_QUEUE", "After SITE.ADDED_QUEUE"),
         ("jdoe", "Asked for by jdoe"),
+        ("recovery", "Sent again by itself"),
         ("", ""),
     ],
 )
