@@ -55,7 +55,7 @@ def may_steer(user: User, requested_by: str) -> bool:
 
 
 def may_listen(user: User) -> bool:
-    """Notices carry only names of things that changed, all of which the run pages show."""
+    """Notices carry only names and numbers of things that changed, and nothing of what they are."""
     return may_see_runs(user)
 
 
