@@ -104,18 +104,17 @@ def retry_failed(batch_id: int, by: str) -> Batch:
     """
     before = Batch.objects.get(id=batch_id)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(BATCHES["failed"], {"batch": batch_id, "failed": Phase.FAILED.value})
-        failed = [_Wish(*row) for row in cursor.fetchall()]
-        ids = [wish.run_id for wish in failed]
+        ids = [wish.run_id for wish in _failed(cursor, batch_id)]
         cursor.execute(BATCHES["lock_runs"], {"run_ids": ids, "queue": ""})
         instruments = {row[0]: row[2] for row in cursor.fetchall()}
-        wishes = [wish for wish in failed if wish.run_id in instruments]
+        # Asked again behind the locks: somebody else may have retried them meanwhile.
+        wishes = [wish for wish in _failed(cursor, batch_id) if wish.run_id in instruments]
         if not wishes:
             raise RequestRefusedError(f"Nothing of batch {batch_id} failed and waits for a retry.")
         description = f"failed of batch {batch_id}"
         order = _Order(before.step, description, by, before.reason, before.priority)
         new = _add(cursor, order, wishes)
-        _tell(cursor, new, set(instruments.values()))
+        _tell(cursor, new, {instruments[wish.run_id] for wish in wishes})
     return Batch.objects.get(id=new)
 
 
@@ -168,6 +167,11 @@ def _wishes(
     for run_id, _, _, _, route in locked:
         for queue in usual if route is None else route:
             yield _Wish(run_id, queue, str(step_of(queue)))
+
+
+def _failed(cursor: CursorWrapper, batch_id: int) -> list[_Wish]:
+    cursor.execute(BATCHES["failed"], {"batch": batch_id, "failed": Phase.FAILED.value})
+    return [_Wish(*row) for row in cursor.fetchall()]
 
 
 def _add(cursor: CursorWrapper, order: _Order, wishes: Sequence[_Wish]) -> int:

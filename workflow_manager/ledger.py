@@ -7,7 +7,7 @@ changed, and what to send. `services.record` writes that down.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from workflow_manager.domain import destinations as names
@@ -22,6 +22,8 @@ _SAID = frozenset({"information", "error", "job_id", "attempt", "reason"})
 _REPORTED = _SAID | {
     *("error_detail", "exit_code", "agent", "started_at", "ended_at", "peak_memory"),
 }
+# No job runs longer: a clock was set in between, or somebody makes it up.
+_LONGEST = timedelta(days=30)
 _INT4 = range(-(2**31), 2**31)
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _PERSON = re.compile(r"Requested by (\S+)")
@@ -59,6 +61,8 @@ class JobRecord:
     def report(self, phase: Phase, message: RunMessage, at: datetime) -> None:
         """Take in a report about this attempt: its phase only moves up."""
         self.has_changed = True
+        # A database that was restored may hold what had left: somebody has it.
+        self.is_held = False
         # The broker may have given the job to a second agent: who ended it counts.
         if not (self.agent and self.phase.is_final and phase == Phase.STARTED):
             self.agent = agent_of(message) or self.agent
@@ -108,8 +112,8 @@ class RunLedger:
 
     @property
     def is_open(self) -> bool:
-        """Whether something that was asked for has not ended."""
-        return any(not job.phase.is_final and not job.is_cancelled for job in self.jobs)
+        """Whether something that was asked for waits here, or a report about it is awaited."""
+        return any(job.is_held or job.lease_until is not None for job in self.jobs)
 
     def newest(self, step: str) -> JobRecord | None:
         """The newest attempt at a step that was not cancelled."""
@@ -148,7 +152,8 @@ class RunLedger:
             return job
         if rule.step is None:
             return self._oldest_untouched()
-        return self._newest_sent(rule.step) or self._unasked(rule.step, message, at)
+        known = self._newest_sent(rule.step) or self.newest(rule.step)
+        return known or self._unasked(rule.step, message, at)
 
     def _oldest_untouched(self) -> JobRecord | None:
         """An agent that names no job and could not begin: the first that nobody has begun."""
@@ -262,6 +267,7 @@ def _start(message: RunMessage, end: datetime) -> datetime | None:
         started, ended = (
             datetime.fromisoformat(message.body[key]) for key in ("started_at", "ended_at")
         )
-        return end - (ended - started) if ended >= started else None
+        is_usable = timedelta(0) <= ended - started <= _LONGEST
+        return end - (ended - started) if is_usable else None
     except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -197,7 +197,7 @@ def _queues(cursor: CursorWrapper, queues: Collection[str], now: datetime) -> di
 def _overtaken(cursor: CursorWrapper, job_ids: Sequence[int]) -> dict[int, datetime]:
     if not job_ids:
         return {}
-    cursor.execute(RECOVERY["overtaken"], {"ids": list(job_ids)})
+    cursor.execute(RECOVERY["overtaken"], {"ids": list(job_ids), "first": min(job_ids)})
     return dict(cursor.fetchall())
 
 

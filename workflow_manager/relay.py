@@ -20,9 +20,9 @@ from workflow_manager.broker.ports import (
 from workflow_manager.domain.priorities import FRESH
 from workflow_manager.domain.steps import Phase
 from workflow_manager.doorbell import Doorbell
-from workflow_manager.services import OUTBOX
+from workflow_manager.services import CHANGES, JOBS, OUTBOX, changed_keys, notify
+from workflow_manager.sql import BATCHES, DISPATCH, RECORD
 from workflow_manager.sql import OUTBOX as STATEMENTS
-from workflow_manager.sql import RECORD
 
 log = logging.getLogger(__name__)
 
@@ -78,18 +78,40 @@ class Relay:
             return len(rows)
 
     def _send_one_by_one(self, cursor: CursorWrapper, rows: Sequence[_Row]) -> None:
+        """No job is locked while we talk to the broker."""
+        sent: list[_Row] = []
+        refused: list[tuple[_Row, str]] = []
         for row in rows:
             try:
                 self._publisher.publish([row.message])
             except MessageRefusedError as error:
                 log.exception("The broker refused a message to %s", row.message.destination)
-                reason = f"The broker refused the job's message: {error}"
-                cursor.execute(
-                    STATEMENTS["refused"],
-                    {"id": row.number, "failed": Phase.FAILED.value, "reason": reason},
-                )
+                refused.append((row, f"The broker refused the job's message: {error}"))
             else:
-                _mark_sent(cursor, [row])
+                sent.append(row)
+        if refused:
+            cursor.execute(DISPATCH["lock_runs"], {"ids": _job_ids([row for row, _ in refused])})
+            run_ids = [run_id for (run_id,) in cursor.fetchall()]
+            cursor.execute(RECORD["lock_jobs"], {"ids": _job_ids(rows)})
+            _give_up(cursor, refused, run_ids)
+        _mark_sent(cursor, sent)
+
+
+def _give_up(
+    cursor: CursorWrapper, refused: Sequence[tuple[_Row, str]], run_ids: Sequence[int]
+) -> None:
+    """These attempts failed, and so did their runs' steps; the runs and jobs are locked."""
+    for row, reason in refused:
+        values = {"id": row.number, "failed": Phase.FAILED.value, "reason": reason}
+        cursor.execute(STATEMENTS["refused"], values)
+    cursor.execute(BATCHES["update_phases"], {"run_ids": list(run_ids)})
+    cursor.execute(STATEMENTS["names"], {"run_ids": list(run_ids)})
+    notify(cursor, CHANGES, changed_keys(cursor.fetchall()))
+    notify(cursor, JOBS)
+
+
+def _job_ids(rows: Sequence[_Row]) -> list[int]:
+    return sorted(row.job_id for row in rows if row.job_id is not None)
 
 
 def _oldest(cursor: CursorWrapper) -> list[_Row]:
@@ -101,7 +123,7 @@ def _oldest(cursor: CursorWrapper) -> list[_Row]:
 
 
 def _mark_sent(cursor: CursorWrapper, rows: Sequence[_Row]) -> None:
-    job_ids = sorted(row.job_id for row in rows if row.job_id is not None)
+    job_ids = _job_ids(rows)
     cursor.execute(STATEMENTS["forget"], {"ids": [row.number for row in rows]})
     cursor.execute(RECORD["lock_jobs"], {"ids": job_ids})
     cursor.execute(STATEMENTS["sent"], {"job_ids": job_ids})

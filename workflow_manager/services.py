@@ -26,9 +26,6 @@ CHANGES = "webmon"
 OUTBOX = "outbox"
 JOBS = "jobs"
 
-# These are wishes, not reports: one that carries the number of an old job is a new event.
-_WISHES = frozenset({*WISH_QUEUES.values(), names.SMS})
-
 # Hexadecimal digits of a body's digest at the end of a message's identity.
 _DIGEST = 16
 
@@ -178,15 +175,17 @@ def _is_repeated(
 
 
 def _identity(ledger: RunLedger, item: Received) -> Identity:
-    """A report is known by the job that it is about, any other message by its own number.
+    """A report is known by the job that it is about, any other message by its own number: a wish
+    or a remark that carries a job's number is new each time.
 
     A start is known by its agent as well: when one dies, the broker gives the job to another.
     """
     job = ledger.referenced(item.message)
     queue = item.message.queue
-    if job is None or queue in _WISHES:
+    phase = rule_for(queue).phase
+    if job is None or phase is None:
         return (queue, item.message_id)
-    agent = agent_of(item.message) if rule_for(queue).phase == Phase.STARTED else ""
+    agent = agent_of(item.message) if phase == Phase.STARTED else ""
     return (queue, f"{rows.job_identity(job)} {agent}".strip())
 
 

@@ -66,16 +66,17 @@ UPDATE workflow_run AS run SET
     reduction_cataloguing = coalesce(newest.reduction_cataloguing, 0)
 FROM (
     SELECT
-        run_id,
+        given.run_id,
         max(phase) FILTER (WHERE step = 'cataloguing') AS cataloguing,
         max(phase) FILTER (WHERE step = 'reduction') AS reduction,
         max(phase) FILTER (WHERE step = 'reduction_cataloguing') AS reduction_cataloguing
-    FROM (
+    FROM unnest(%(run_ids)s::bigint[]) AS given (run_id)
+    LEFT JOIN (
         SELECT DISTINCT ON (run_id, step) run_id, step, phase FROM workflow_job
         WHERE run_id = ANY(%(run_ids)s) AND cancelled_at IS NULL
         ORDER BY run_id, step, attempt DESC
-    ) AS attempt
-    GROUP BY run_id
+    ) AS attempt USING (run_id)
+    GROUP BY given.run_id
 ) AS newest
 WHERE run.id = newest.run_id
 

@@ -1,7 +1,9 @@
 -- name: is_anything_held
--- Whether there is work for the dispatcher at all; two indexes hold just these.
+-- Whether there is work for the dispatcher at all; two indexes hold just these. A batch may be
+-- left of which the last job was ended by a report.
 SELECT EXISTS (SELECT FROM workflow_job WHERE is_held AND batch_id IS NULL)
     OR EXISTS (SELECT FROM workflow_job WHERE is_held AND batch_id IS NOT NULL)
+    OR EXISTS (SELECT FROM workflow_batch WHERE state = 'running')
 
 -- name: only_one
 -- Of several managers one does this at a time.

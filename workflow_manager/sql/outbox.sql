@@ -27,4 +27,10 @@ UPDATE workflow_job SET sent_at = now() WHERE id = ANY(%(job_ids)s)
 WITH gone AS (DELETE FROM workflow_outbox WHERE id = %(id)s RETURNING job_id)
 UPDATE workflow_job SET
     phase = %(failed)s, ended_at = now(), error = %(reason)s, lease_until = NULL
-FROM gone WHERE workflow_job.id = gone.job_id
+FROM gone WHERE workflow_job.id = gone.job_id AND workflow_job.phase < %(failed)s
+
+-- name: names
+-- What web processes know these runs by.
+SELECT instrument.name, run.number FROM workflow_run AS run
+JOIN workflow_instrument AS instrument ON instrument.id = run.instrument_id
+WHERE run.id = ANY(%(run_ids)s)

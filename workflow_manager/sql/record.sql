@@ -103,12 +103,13 @@ SELECT 1 FROM workflow_job WHERE id = ANY(%(ids)s) ORDER BY id FOR NO KEY UPDATE
 -- What reports changed of attempts that were there.
 UPDATE workflow_job AS job SET
     phase = new.phase, started_at = new.started_at, ended_at = new.ended_at, agent = new.agent,
-    error = new.error, exit_code = new.exit_code, lease_until = new.lease_until
+    error = new.error, exit_code = new.exit_code, lease_until = new.lease_until,
+    is_held = new.is_held, held_body = CASE WHEN new.is_held THEN job.held_body END
 FROM unnest(
     %(id)s::bigint[], %(phase)s::smallint[], %(started_at)s::timestamptz[],
     %(ended_at)s::timestamptz[], %(agent)s::text[], %(error)s::text[], %(exit_code)s::int[],
-    %(lease_until)s::timestamptz[]
-) AS new (id, phase, started_at, ended_at, agent, error, exit_code, lease_until)
+    %(lease_until)s::timestamptz[], %(is_held)s::boolean[]
+) AS new (id, phase, started_at, ended_at, agent, error, exit_code, lease_until, is_held)
 WHERE job.id = new.id
 
 -- name: add_events

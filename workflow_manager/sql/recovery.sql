@@ -58,7 +58,8 @@ GROUP BY given.instrument_id, given.step
 
 -- name: overtaken
 -- When the first job started that was sent after each of these, to the same queue and not more
--- urgently. Of jobs that were sent in one transaction nobody knows the order.
+-- urgently. Of jobs that were sent in one transaction nobody knows the order. `first` is the
+-- lowest of these numbers, as a value: what is older is not read.
 WITH waiting AS (
     SELECT id, queue, priority, sent_at FROM workflow_job WHERE id = ANY(%(ids)s)
 ),
@@ -72,7 +73,7 @@ mark AS (
     FROM level
     JOIN workflow_job AS job
         ON job.queue = level.queue AND job.priority <= level.priority AND job.id > level.first_id
-    WHERE job.started_at IS NOT NULL AND job.sent_at IS NOT NULL
+    WHERE job.id > %(first)s AND job.started_at IS NOT NULL AND job.sent_at IS NOT NULL
 )
 SELECT id, overtaken_at FROM (
     SELECT id, min(started_at) OVER (

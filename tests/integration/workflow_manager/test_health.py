@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -11,6 +11,7 @@ from tests.integration.workflow_manager.test_record import arrival, take_in
 from workflow_manager import health
 from workflow_manager.domain.liveness import Liveness
 from workflow_manager.models import Agent, Job, ManagerProcess, OutboxMessage
+from workflow_manager.sql import HEALTH
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,3 +66,12 @@ def test_each_answer_is_one_query() -> None:
         with CaptureQueriesContext(connection) as queries:
             ask()
         assert len(queries) == 1
+
+
+def test_what_pages_ask_every_few_seconds_reads_indexes_only() -> None:
+    """Without the help of a small table: there are millions of jobs that ended long ago."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {HEALTH['queues']}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "Seq Scan on workflow_job" not in plan

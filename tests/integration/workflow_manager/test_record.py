@@ -280,3 +280,13 @@ def test_a_report_without_a_number_that_comes_twice_moves_the_run_on_once() -> N
     take_in(arrival("REDUCTION.COMPLETE", "m2"))
     take_in(arrival("REDUCTION.COMPLETE", "m3"))
     assert Job.objects.filter(step="reduction_cataloguing").count() == 1
+
+
+def test_remarks_about_one_job_are_all_kept() -> None:
+    take_in(arrival("POSTPROCESS.DATA_READY", "m1"))
+    job = Job.objects.get(step="reduction")
+    named = {"job_id": job.id, "attempt": 1}
+    take_in(arrival("POSTPROCESS.INFO", "m2", information="half of it", **named))
+    take_in(arrival("POSTPROCESS.INFO", "m3", information="nearly all", **named))
+    told = Event.objects.filter(queue="POSTPROCESS.INFO").order_by("id")
+    assert list(told.values_list("information", flat=True)) == ["half of it", "nearly all"]

@@ -18,7 +18,7 @@ from workflow_manager.broker.ports import (
 )
 from workflow_manager.domain.steps import Phase
 from workflow_manager.handlers import handle
-from workflow_manager.models import Event, Job, OutboxMessage
+from workflow_manager.models import Event, Job, OutboxMessage, Run
 from workflow_manager.relay import Relay
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -142,3 +142,23 @@ def test_relay_and_reports_do_not_wait_for_each_other_in_a_circle(
     assert Event.objects.filter(queue__endswith="STARTED").count() == 200
     assert len(sent) == len(set(sent)) == 200
     assert not Job.objects.filter(sent_at=None).exists()
+
+
+def test_a_refused_message_fails_the_step_of_its_run_and_tells_the_pages() -> None:
+    data_ready()
+    publisher = Unwilling(MessageRefusedError("no right to CATALOG"), refuses="CATALOG")
+    Relay(publisher).drain()
+    run = Run.objects.get()
+    assert (run.cataloguing, run.reduction) == (Phase.FAILED, Phase.REQUESTED)
+
+
+def test_a_refusal_does_not_undo_what_is_done() -> None:
+    """The first copy arrived and was reported of; the second one is refused."""
+    data_ready()
+    job = Job.objects.get(step="cataloguing")
+    end = {"run_number": 0, "job_id": job.id, "attempt": 1}
+    handle([arrival("CATALOG.ONCAT.COMPLETE", "end", **end)], ROOT)
+    Relay(Unwilling(MessageRefusedError("full"), refuses="CATALOG")).drain()
+    job.refresh_from_db()
+    assert (job.phase, Run.objects.get().cataloguing) == (Phase.DONE, Phase.DONE)
+    assert not OutboxMessage.objects.exists()

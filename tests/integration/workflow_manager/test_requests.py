@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 
 from tests.integration.workflow_manager.test_record import Arrival
 from workflow_manager import batches, dispatch, services
@@ -316,3 +316,62 @@ def test_the_command_asks_pauses_resumes_cancels_and_lists() -> None:
 def test_the_command_says_what_is_wrong(arguments: tuple[str, ...], words: str) -> None:
     with pytest.raises(CommandError, match=words):
         told(*arguments)
+
+
+def test_a_run_that_was_never_processed_waits_for_nothing_after_a_cancelled_batch() -> None:
+    finished_runs("ARCS", 1)
+    Event.objects.all().delete()
+    Job.objects.all().delete()
+    Run.objects.update(cataloguing=0, reduction=0, reduction_cataloguing=0)
+    batch = batches.request_step_of_many(RunFilter("arcs"), Step.REDUCTION, by="abc")
+    batches.cancel(batch.id, "abc")
+    assert Run.objects.get().reduction == Phase.WAITING
+
+
+def test_two_people_who_retry_at_once_ask_once() -> None:
+    finished_runs("ARCS", 2)
+    batch = batches.request_step_of_many(RunFilter("arcs"), Step.REDUCTION, by="abc")
+    Job.objects.filter(batch=batch).update(is_held=False, phase=Phase.FAILED)
+    outcomes: list[str] = []
+
+    def retry() -> None:
+        try:
+            batches.retry_failed(batch.id, "def")
+        except RequestRefusedError:
+            outcomes.append("refused")
+        else:
+            outcomes.append("asked")
+        connection.close()
+
+    second = threading.Thread(target=retry)
+    with transaction.atomic():
+        list(Run.objects.select_for_update())
+        second.start()
+        _until_somebody_waits_for_a_lock()
+        batches.retry_failed(batch.id, "abc")
+    second.join()
+    assert outcomes == ["refused"]
+    assert Job.objects.filter(step="reduction", attempt__gt=2).count() == 2
+
+
+def _until_somebody_waits_for_a_lock() -> None:
+    deadline = time.monotonic() + 20
+    with connection.cursor() as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+    raise AssertionError("nobody waited")
+
+
+def test_a_report_about_a_job_that_is_held_ends_it() -> None:
+    """A database restored from an older copy holds jobs that had left."""
+    finished_runs("ARCS", 1)
+    batch = batches.request_step_of_many(RunFilter("arcs"), Step.REDUCTION, by="abc")
+    job = Job.objects.select_related("instrument", "run").get(batch=batch)
+    end(job)
+    assert dispatch.release() == 0
+    job.refresh_from_db()
+    batch.refresh_from_db()
+    assert (job.phase, job.is_held, job.lease_until) == (Phase.DONE, False, None)
+    assert batch.state == Batch.State.SENT

@@ -128,3 +128,29 @@ def test_a_wish_tells_who_and_why() -> None:
     assert (job.requested_by, job.reason) == ("abc", "new mask")
     assert job.body is not None
     assert "reason" not in job.body
+
+
+def test_a_job_that_nobody_awaits_does_not_keep_the_run_open() -> None:
+    """A step of a route without reports loses its lease; the run is not under way for ever."""
+    ledger = RunLedger(routes={names.POSTPROCESS_DATA_READY: ["SITE.COPY.DATA_READY"]})
+    ledger.receive(message(names.POSTPROCESS_DATA_READY), NOW)
+    assert ledger.is_open
+    for job in ledger.jobs:
+        job.lease_until = None
+    assert not ledger.is_open
+
+
+def test_what_is_not_needed_is_not_sent_when_room_is_made() -> None:
+    ledger = RunLedger(holds_jobs=True)
+    ledger.receive(message(names.REDUCTION_REQUEST), NOW)
+    ledger.receive(message(names.REDUCTION_NOT_NEEDED), NOW)
+    [job] = ledger.jobs
+    assert (job.attempt, job.phase, job.is_held) == (1, Phase.SKIPPED, False)
+
+
+def test_a_duration_that_cannot_be_is_no_duration() -> None:
+    ledger = RunLedger()
+    ledger.receive(message(names.REDUCTION_REQUEST), NOW)
+    times = {"started_at": "0002-01-01T00:00:00+00:00", "ended_at": "2026-11-21T12:00:00+00:00"}
+    ledger.receive(message(names.REDUCTION_COMPLETE, **times), NOW)
+    assert ledger.jobs[0].started_at is None
