@@ -6,6 +6,7 @@ reused one loses its heart-beat thread (stomp.py #351) and can stay on a dead ho
 
 import logging
 import random
+import re
 import socket
 import struct
 import threading
@@ -43,6 +44,11 @@ ARTEMIS_BYTES_PER_MESSAGE = 1_024  # of a typical message with its headers
 ARTEMIS_MOST_SINGLES = 64  # up to here a prefetch is exact on Artemis
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+# How Classic, Artemis and the embedded broker say that they are full: that passes, and says
+# nothing about a message.
+_NO_ROOM = re.compile(
+    r"\bis full\b|Usage Manager|ResourceAllocationException|AMQ229102|AMQ229119", re.IGNORECASE
+)
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", ":": "\\c"})
 
 
@@ -177,6 +183,8 @@ class _Link(stomp.ConnectionListener):  # type: ignore[misc]
 
     def _failure(self, text: str) -> BrokerError:
         where = f"broker {self.address[0]}:{self.address[1]}"
+        if self.refusal is not None and _NO_ROOM.search(self.refusal):
+            return BrokerUnavailableError(f"{where} has no room: {self.refusal}")
         if self.refusal is not None:
             return MessageRefusedError(f"{where} refused: {self.refusal}")
         return BrokerUnavailableError(f"{where}: {text}")

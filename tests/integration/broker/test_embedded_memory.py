@@ -7,6 +7,9 @@ import pytest
 
 from tests.integration.broker.houses import EmbeddedProcess
 from tests.integration.broker.test_embedded import Wire
+from workflow_manager.broker.config import BrokerConfig
+from workflow_manager.broker.ports import BrokerUnavailableError, OutgoingMessage
+from workflow_manager.broker.stomp_broker import StompPublisher
 
 BODY = b"x" * 40_000
 
@@ -47,3 +50,14 @@ def test_a_transaction_is_refused_before_its_commit(process: EmbeddedProcess) ->
         assert other.read().command == "RECEIPT"
         other.send("SUBSCRIBE", {"id": "s", "destination": "Q"})
         assert [other.read().body, other.read().body] == [BODY, BODY]
+
+
+def test_a_full_broker_is_waited_for_and_refuses_no_message(process: EmbeddedProcess) -> None:
+    """What is refused is given up by the relay; what finds no room stays in the outbox."""
+    message = OutgoingMessage("/queue/Q", BODY)
+    config = BrokerConfig((("127.0.0.1", process.port),), process.user, process.password)
+    with closing(StompPublisher(config)) as publisher:
+        publisher.publish([message])
+        publisher.publish([message])
+        with pytest.raises(BrokerUnavailableError, match="the broker is full"):
+            publisher.publish([message])
