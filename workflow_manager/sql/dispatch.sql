@@ -19,10 +19,16 @@ HAVING count(*) > 0
 -- name: next
 -- The jobs to let go now. An instrument with a limit gets no more than fits under it. Fresh runs
 -- go first, in their order; then batches, by priority and in fair shares: the instrument with
--- the fewest of its batch jobs under way is next. A lease tells that a job is under way.
+-- the fewest of its batch jobs under way is next. A lease tells that a job is under way. What lies
+-- in a queue that nobody serves does not hold up all other batches: after half an hour it takes
+-- no room.
 WITH under_way AS (
     SELECT
-        instrument_id, count(*) AS jobs, count(*) FILTER (WHERE batch_id IS NOT NULL) AS bulk
+        instrument_id, count(*) AS jobs, count(*) FILTER (WHERE batch_id IS NOT NULL) AS bulk,
+        count(*) FILTER (
+            WHERE batch_id IS NOT NULL
+                AND (phase = 2 OR coalesce(sent_at, now()) > now() - interval '30 minutes')
+        ) AS bulk_moving
     FROM workflow_job WHERE lease_until IS NOT NULL GROUP BY instrument_id
 ),
 instrument AS (
@@ -69,7 +75,7 @@ bulk AS (
         SELECT count(*) FROM fresh WHERE fresh.instrument_id = waiting.instrument_id
     )
     ORDER BY priority DESC, waiting.bulk + nth, waiting.id
-    LIMIT greatest(%(bulk_room)s - (SELECT coalesce(sum(bulk), 0) FROM under_way), 0)
+    LIMIT greatest(%(bulk_room)s - (SELECT coalesce(sum(bulk_moving), 0) FROM under_way), 0)
 )
 (SELECT id FROM fresh ORDER BY priority DESC, nth, id LIMIT %(most)s)
 UNION ALL

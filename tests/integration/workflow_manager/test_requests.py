@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections import Counter
+from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.utils import timezone
 
 from tests.integration.workflow_manager.test_record import Arrival
 from workflow_manager import batches, dispatch, services
@@ -178,6 +180,25 @@ def test_instruments_share_fairly() -> None:
     batches.request_step_of_many(RunFilter("cncs"), Step.REDUCTION, by="ghi")
     assert dispatch.release() == 6
     assert Counter(job.instrument.name for job in in_flight()) == {"arcs": 2, "seq": 2, "cncs": 2}
+
+
+def test_a_batch_in_a_queue_that_nobody_serves_does_not_hold_up_the_others() -> None:
+    for name in ("ARCS", "SEQ"):
+        finished_runs(name, 5)
+    arcs = Instrument.objects.get(name="arcs")
+    large = [names.HIGH_MEMORY_REDUCTION_JOBS]
+    Route.objects.create(instrument=arcs, queue=names.REDUCTION_REQUEST, targets=large)
+    batches.request_step_of_many(RunFilter("arcs"), Step.REDUCTION, by="abc")
+    assert dispatch.release() == 2
+    Job.objects.filter(queue=large[0], is_held=False).update(sent_at=ago(hours=1))
+    batches.request_step_of_many(RunFilter("seq"), Step.REDUCTION, by="def")
+    assert dispatch.release() == 2
+    assert Counter(job.instrument.name for job in in_flight()) == {"arcs": 2, "seq": 2}
+    assert dispatch.release() == 0
+
+
+def ago(**length: float) -> datetime:
+    return timezone.now() - timedelta(**length)
 
 
 def test_fresh_runs_do_not_wait_behind_a_batch() -> None:
