@@ -82,10 +82,11 @@ def chores(
         except OperationalError as error:
             log.warning("Months of events are made later: %s", error)
 
+    # One that fails holds up those after it: most urgent first.
     return [
-        Chore(make_partitions, period=3600.0),
         Chore(tell, period=5.0),
         Chore(look_around, period=2.0),
         Chore(look_back, period=5.0),
         Chore(processes.forget_ended, period=3600.0),
+        Chore(make_partitions, period=3600.0),
     ]
