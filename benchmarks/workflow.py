@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import backlog, dispatch, events, flatness
+from benchmarks import backlog, dispatch, events, fairness, flatness
 from benchmarks.plant import Plant, bare_plant
 from benchmarks.result import Result
 from demo.endpoints import BrokerEndpoint
@@ -37,6 +37,7 @@ BARS: Mapping[str, Bar] = {
     "P2a": lambda plant, amounts, name: [events.dispatch(plant, amounts.runs, name)],
     "P2b": lambda plant, amounts, name: [events.chain(plant, amounts.runs, name)],
     "P3": lambda plant, amounts, name: dispatch.measure(plant, amounts.prompt, name),
+    "P11": lambda plant, _, name: fairness.measure(plant, name),
     "P12": lambda plant, amounts, name: [backlog.measure(plant, amounts.backlog, name)],
     "flat": lambda plant, amounts, name: flatness.measure(plant, amounts.table, name),
 }

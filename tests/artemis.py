@@ -29,7 +29,7 @@ SHA512 = (
     "301e379797c96925a1b103d2ab8fad8722fe5babd4a10c512633a8c0175a242f"
 )
 CONFIGURATION = Path(__file__).parent.parent / "deploy" / "artemis"
-OPEN_TO_TESTS = ("TEST.#", "BENCHMARK.#")
+OPEN_TO_TESTS = ("TEST.#", "BENCHMARK.#", "REDUCTION.TESTPROCESSOR.#", "CATALOG.DATA_READY")
 
 _PERMISSIONS = (
     *("createAddress", "deleteAddress", "createDurableQueue", "deleteDurableQueue"),
@@ -129,6 +129,17 @@ class Artemis(BrokerProcess):
         if not self._as_deployed:
             _open(configuration)
         super().start()
+
+    def declare(self, queue: str) -> None:
+        """Make a durable queue on the running broker, as an operator does."""
+        command = ["bash", str(home() / "bin" / "artemis"), "queue", "create", "--silent"]
+        command += ["--url", f"tcp://127.0.0.1:{self._management_port}"]
+        command += ["--user", "operator", "--password", self.passwords["operator"]]
+        command += ["--name", queue, "--address", queue, "--anycast", "--auto-create-address"]
+        command += ["--durable", "--preserve-on-no-consumers"]
+        place = {"PATH": os.environ["PATH"], "HOME": str(self._directory)}
+        place["ARTEMIS_INSTANCE"] = str(self._directory)
+        subprocess.run(command, check=True, env=place, stdout=subprocess.DEVNULL)
 
     def _command(self) -> list[str]:
         return [str(self._directory / "etc" / "start")]

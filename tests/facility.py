@@ -16,7 +16,7 @@ import psutil
 import psycopg
 import requests
 
-from demo import facility
+from demo import facility, processes
 from demo.check import log_in
 from demo.endpoints import BrokerEndpoint, Endpoints
 from demo.facility import Wishes
@@ -65,6 +65,27 @@ class Facility:
         """End a process at once, as a power cut would; the supervisor starts it again."""
         os.kill(self.supervisor.pids()[process], signal.SIGKILL)
 
+    def backends(self) -> list[int]:
+        """Process numbers of the database's sessions, but for our own."""
+        rows = self.query(
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        return [pid for (pid,) in rows]
+
+    def log(self, process: str) -> str:
+        """What a process has written so far."""
+        file = self.supervisor.logs / f"{process}.log"
+        return file.read_text(encoding="utf-8", errors="replace")
+
+    def answers(self) -> bool:
+        """Whether the database takes us."""
+        try:
+            self.query("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
     def install(self, instrument: str, script: str) -> Path:
         """Write the reduction script of an instrument of SNS."""
         folder = self.root / "SNS" / instrument / "shared" / "autoreduce"
@@ -85,6 +106,12 @@ class Facility:
         with psycopg.connect(self.endpoints.database, autocommit=True) as connection:
             return connection.execute(statement, parameters).fetchall()
 
+    def command(self, *statements: str) -> None:
+        """Have the database do something, outside of transactions."""
+        with psycopg.connect(self.endpoints.database, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
     def session(self, name: str = "user") -> requests.Session:
         return log_in(self.endpoints.web, name, self.endpoints.passwords[name])
 
@@ -98,6 +125,16 @@ class Facility:
                     return False
                 for _ in connection.notifies(timeout=1, stop_after=1):
                     pass
+        return True
+
+    def await_apart(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Ask again and again: for what the database cannot announce, because it is away."""
+        deadline = time.monotonic() + seconds
+        pause = threading.Event()
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            pause.wait(0.05)
         return True
 
     def processes_naming(self, text: str) -> list[str]:
@@ -148,6 +185,39 @@ def running_facility(broker: str) -> Iterator[Facility]:
 
 
 @contextmanager
+def running_manager(broker: str) -> Iterator[Facility]:
+    """Only what takes runs in: the database, the broker and the workflow manager; no agent."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="webmon-test-")))
+        process = None
+        if broker != "embedded":
+            process = stack.enter_context(_JAVA_BROKERS[broker](folder / broker))
+        state = State(folder / "state")
+        supervisor = Supervisor(state.logs, facility.ROOT, threading.Event())
+        stack.callback(supervisor.stop)
+        plan = facility.plan(state, Wishes(0, simulator=False, broker=_endpoint(process)))
+        facility.start_database_and_broker(supervisor, plan)
+        supervisor.start(processes.workflow_manager(plan))
+        stack.enter_context(_watched(supervisor))
+        endpoints = Endpoints(
+            plan.web_url, plan.broker, plan.postgres.url, plan.state.facility_root, {}
+        )
+        yield Facility(endpoints, supervisor, process)
+
+
+@contextmanager
+def _watched(supervisor: Supervisor) -> Iterator[None]:
+    """What ends is started again."""
+    watcher = threading.Thread(target=supervisor.watch, name="supervisor")
+    watcher.start()
+    try:
+        yield
+    finally:
+        supervisor.stop_asked.set()
+        watcher.join()
+
+
+@contextmanager
 def facility_as_deployed() -> Iterator[Facility]:
     """Everything, each process with the rights of its role on Artemis; we are the instruments."""
     with ExitStack() as stack:
@@ -170,10 +240,7 @@ def _running(
         if is_as_deployed and process is not None:
             plan = with_roles(plan, process)
         endpoints = facility.start(supervisor, plan, simulator=is_as_deployed)
-        watcher = threading.Thread(target=supervisor.watch, name="supervisor")
-        watcher.start()
-        stack.callback(watcher.join)
-        stack.callback(supervisor.stop_asked.set)
+        stack.enter_context(_watched(supervisor))
         yield Facility(endpoints, supervisor, process)
 
 

@@ -1,10 +1,28 @@
 """What the workflow manager needs to know; the fields document it."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from workflow_manager.domain.destinations import FACILITIES
 from workflow_manager.domain.recovery import MOST_RECOVERIES
-from workflow_manager.kernel.environment import addresses, integer, text, variable
+from workflow_manager.kernel.environment import addresses, integer, names, text, variable
+
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
+
+
+def prefixes(value: str) -> tuple[str, ...]:
+    """Names of facilities as topics begin with them.
+
+    Raises:
+        ValueError: one is no single word; a wildcard would let anybody in.
+    """
+    found = names(value)
+    wrong = [name for name in found if not _WORD.fullmatch(name)]
+    if wrong or not found:
+        raise ValueError(f"{', '.join(wrong) or 'nothing'} is no first word of a topic")
+    return found
+
 
 _HIGHEST_COUNT = 100
 
@@ -27,6 +45,13 @@ class WorkflowConfig:
     )
     facility_root: Path = variable(
         "FACILITY_ROOT", Path, "where /SNS and /HFIR are on this machine", default=Path("/")
+    )
+    facilities: tuple[str, ...] = variable(
+        "FACILITIES",
+        prefixes,
+        "the first words of the topics on which data acquisition tells of runs, "
+        "such as SNS in SNS.ARCS.APP.SMS",
+        default=FACILITIES,
     )
     batch: int = variable(
         "WORKFLOW_BATCH", integer, "messages handled in one transaction, at most", default=500

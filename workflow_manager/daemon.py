@@ -9,11 +9,10 @@ from pathlib import PurePosixPath
 
 from django.db import connection
 
-from workflow_manager import handlers
+from workflow_manager import handlers, subscriptions
 from workflow_manager.broker.consumer import Consumer
-from workflow_manager.broker.ports import Delivery, Subscriber, Subscription
+from workflow_manager.broker.ports import Delivery, Subscriber
 from workflow_manager.domain import destinations as names
-from workflow_manager.domain.rules import INPUT_QUEUES
 from workflow_manager.processes import Tally
 
 log = logging.getLogger(__name__)
@@ -21,27 +20,45 @@ log = logging.getLogger(__name__)
 _BATCH_SECONDS = 0.01
 
 
-def subscriptions(batch: int) -> list[Subscription]:
-    """Every queue of the workflow, and the run messages of all instruments."""
-    queues = [Subscription(names.queue(name), prefetch=batch) for name in INPUT_QUEUES]
-    return queues + [Subscription(topic, prefetch=batch) for topic in names.SMS_TOPICS]
-
-
 def receive(
     subscriber: Subscriber,
     facility_root: PurePosixPath,
     batch: int,
     stop: threading.Event,
-    tally: Tally,
+    facilities: Sequence[str] = names.FACILITIES,
+    *,
+    tally: Tally | None = None,
 ) -> None:
-    """Record what arrives until `stop` is set; the batch in hand is finished first."""
-    wanted = subscriptions(batch)
+    """Record what arrives until `stop` is set; the batch in hand is finished first.
+
+    Raises:
+        ThreadLostError: what follows the site's queues ended by itself.
+    """
+    tally = tally or Tally()
+    wanted = subscriptions.always(batch, facilities)
     with Consumer(subscriber, wanted, capacity=batch * len(wanted)) as consumer:
-        for deliveries in consumer.batches(size=batch, wait=_BATCH_SECONDS, until=stop):
-            if _record(deliveries, facility_root, stop):
-                subscriber.ack_all(deliveries)
-                tally.count(deliveries)
+        follower = subscriptions.Follower(consumer, batch, facilities)
+        with _beside("follower of the site's queues", lambda: follower.run(stop), stop):
+            for deliveries in consumer.batches(size=batch, wait=_BATCH_SECONDS, until=stop):
+                if _record(deliveries, facility_root, stop):
+                    subscriber.ack_all(deliveries)
+                    tally.count(deliveries)
     connection.close()
+
+
+@contextmanager
+def _beside(name: str, work: Callable[[], None], stop: threading.Event) -> Iterator[None]:
+    """Work that goes on until `stop` is set, which the end of either sets."""
+    lost: list[str] = []
+    thread = _vital(name, work, stop, lost)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    if lost:
+        raise ThreadLostError(f"The {lost[0]} ended; the log says why.")
 
 
 def _record(

@@ -11,10 +11,9 @@ class Doorbell:
         self._connection = psycopg.connect(database, autocommit=True)
         self._connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> bool:
         """Return when it rang, or after `seconds`: a lost ring costs delay, never a message."""
-        for _ in self._connection.notifies(timeout=seconds, stop_after=1):
-            pass
+        return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
 
     def close(self) -> None:
         self._connection.close()

@@ -125,6 +125,21 @@ class Queue(models.Model):
         return self.name
 
 
+class RefusedSubscription(models.Model):
+    """A queue or topic that the workflow manager wants to read and does not get, and why."""
+
+    destination = models.TextField(unique=True)
+    reason = models.TextField(help_text="in the broker's words, or ours where the name is unfit")
+    since = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "workflow_refused_subscription"
+        ordering = ["destination"]
+
+    def __str__(self) -> str:
+        return f"{self.destination}: {self.reason}"
+
+
 class Route(models.Model):
     """An instrument's change to where its runs go after a message on `queue`.
 

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 
 from workflow_manager.broker.ports import Delivery, Subscriber, Subscription
@@ -30,7 +30,7 @@ class Consumer:
     def __init__(
         self, subscriber: Subscriber, subscriptions: Sequence[Subscription], capacity: int
     ) -> None:
-        needed = sum(max(1, each.prefetch) for each in subscriptions)
+        needed = _needed(subscriptions)
         if capacity < needed:
             raise ValueError(f"capacity {capacity} is less than the sum of prefetches, {needed}")
         self._subscriber = subscriber
@@ -57,8 +57,20 @@ class Consumer:
     def is_connected(self) -> bool:
         return self._subscriber.is_connected
 
+    @property
+    def refused(self) -> Mapping[str, str]:
+        return self._subscriber.refused
+
     def start(self) -> None:
         self._subscriber.start(self._subscriptions, self._put)
+
+    def update(self, subscriptions: Sequence[Subscription]) -> None:
+        """Receive from these from now on, and from no others; the capacity grows as needed."""
+        with self._change:
+            self._subscriptions = tuple(subscriptions)
+            self._capacity = max(self._capacity, _needed(subscriptions))
+            self._sweep_at = max(self._sweep_at, self._capacity)
+        self._subscriber.update(subscriptions)
 
     def close(self) -> None:
         """Stop receiving; what was not acknowledged goes back to the broker."""
@@ -130,3 +142,7 @@ class Consumer:
         """Forget deliveries of lost connections: the broker delivers them again."""
         if any(each.is_stale for each in self._waiting):
             self._waiting = deque(each for each in self._waiting if not each.is_stale)
+
+
+def _needed(subscriptions: Sequence[Subscription]) -> int:
+    return sum(max(1, each.prefetch) for each in subscriptions)

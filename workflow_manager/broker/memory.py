@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from workflow_manager.broker.embedded.memory import MemoryFullError
 from workflow_manager.broker.embedded.queues import AckMode, Message, Subscription
@@ -68,7 +69,7 @@ class MemoryDelivery:
 
     @property
     def is_stale(self) -> bool:
-        return not self._subscriber.is_connected
+        return self._subscriber.has_ended(self._reader)
 
     def ack(self) -> None:
         broker = self._subscriber.broker
@@ -85,23 +86,51 @@ class MemorySubscriber:
     def __init__(self, broker: MemoryBroker) -> None:
         self.broker = broker
         self.is_connected = False
-        self._readers: list[Subscription] = []
+        self.refused: dict[str, str] = {}
+        self._readers: dict[Wish, Subscription] = {}
+        self._ended: set[str] = set()
+        self._numbers = count()
+        self._on_delivery: Callable[[Delivery], None] = lambda _: None
+
+    @property
+    def subscribed(self) -> frozenset[str]:
+        return frozenset(wish.destination for wish in self._readers)
+
+    def has_ended(self, reader: Subscription) -> bool:
+        return not self.is_connected or reader.id in self._ended
 
     def start(self, subscriptions: Iterable[Wish], on_delivery: Callable[[Delivery], None]) -> None:
-        def deliver(reader: Subscription, message: Message) -> None:
-            on_delivery(self._delivery(reader, message))
-
+        self._on_delivery = on_delivery
         with self.broker.lock:
             self.is_connected = True
-            for number, wish in enumerate(subscriptions):
-                reader = self.broker.switchboard.subscribe(
-                    name=str(number),
-                    destination=wish.destination,
-                    mode=AckMode.INDIVIDUAL,
-                    prefetch=wish.prefetch,
-                    deliver=deliver,
-                )
-                self._readers.append(reader)
+            self.update(subscriptions)
+
+    def update(self, subscriptions: Iterable[Wish]) -> None:
+        wanted = tuple(subscriptions)
+        with self.broker.lock:
+            self.refused.clear()
+            for wish in self._readers.keys() - set(wanted):
+                self._unsubscribe(self._readers.pop(wish))
+            for wish in wanted:
+                if wish not in self._readers:
+                    self._subscribe(wish)
+
+    def _subscribe(self, wish: Wish) -> None:
+        try:
+            self._readers[wish] = self.broker.switchboard.subscribe(
+                name=str(next(self._numbers)),
+                destination=wish.destination,
+                mode=AckMode.INDIVIDUAL,
+                prefetch=wish.prefetch,
+                deliver=lambda reader, message: self._on_delivery(self._delivery(reader, message)),
+            )
+        except ValueError as error:
+            if not wish.is_optional:
+                self.refused[wish.destination] = str(error)
+
+    def _unsubscribe(self, reader: Subscription) -> None:
+        self._ended.add(reader.id)
+        self.broker.switchboard.unsubscribe(reader, is_lost=False)
 
     def ack_all(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
@@ -110,7 +139,7 @@ class MemorySubscriber:
     def close(self) -> None:
         with self.broker.lock:
             self.is_connected = False
-            for reader in self._readers:
+            for reader in self._readers.values():
                 self.broker.switchboard.unsubscribe(reader, is_lost=False)
             self._readers.clear()
 

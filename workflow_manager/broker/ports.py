@@ -37,17 +37,22 @@ class OutgoingMessage:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A wish to receive from `destination`; `prefetch` unacknowledged messages at most."""
+    """A wish to receive from `destination`; `prefetch` unacknowledged messages at most.
+
+    An optional one may be refused without anybody needing to know.
+    """
 
     destination: str
     prefetch: int = 200
+    is_optional: bool = False
 
 
 class Delivery(Protocol):
     """A received message with its acknowledgement handle.
 
     `ack` and `nack` may be called from any thread, once. On a connection that is gone they do
-    nothing: the broker delivers the message again, and `is_stale` tells so beforehand.
+    nothing: the broker delivers the message again, and `is_stale` tells so beforehand. So it is
+    with a destination that is no longer subscribed to.
     """
 
     @property
@@ -83,7 +88,15 @@ class Subscriber(Protocol):
     ) -> None:
         """Connect in the background, keep connected, and hand over every delivery.
 
-        `on_delivery` runs on the receiving thread: it only puts the delivery somewhere.
+        `on_delivery` runs on the receiving thread: it only puts the delivery somewhere. What the
+        broker refuses is asked for again from time to time; the others do not suffer from it.
+        """
+
+    def update(self, subscriptions: Iterable[Subscription]) -> None:
+        """Receive from these from now on, and from no others; returns at once.
+
+        What a destination that is left out has delivered, and nobody acknowledged, goes back to
+        the broker.
         """
 
     def ack_all(self, deliveries: Sequence[Delivery]) -> None:
@@ -93,4 +106,13 @@ class Subscriber(Protocol):
         """Stop receiving; what was not acknowledged goes back to the broker."""
 
     @property
-    def is_connected(self) -> bool: ...
+    def is_connected(self) -> bool:
+        """Whether the broker is there and every wish was granted or refused, not all refused."""
+
+    @property
+    def subscribed(self) -> frozenset[str]:
+        """The destinations that the broker has granted on this connection."""
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """The destinations of those refused that are not optional, with the broker's words."""

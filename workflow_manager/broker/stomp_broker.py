@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from types import MappingProxyType
 from typing import Any
@@ -29,6 +29,7 @@ from workflow_manager.broker.ports import (
     OutgoingMessage,
     Subscription,
 )
+from workflow_manager.broker.refusals import Refusals
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +38,11 @@ RECEIPT_TIMEOUT = 15.0  # seconds, for all receipts of one batch
 DISCONNECT_TIMEOUT = 2.0  # seconds, for a polite goodbye
 LONGEST_PAUSE = 10.0  # seconds between two rounds of connection attempts
 HEARTBEAT_GRACE = 1.5  # silence is death after this many intervals
+NOTHING = {"selector": "1 = 0"}  # of a subscription that only asks whether we may
 ARTEMIS_BYTES_PER_MESSAGE = 1_024  # of a typical message with its headers
 ARTEMIS_MOST_SINGLES = 64  # up to here a prefetch is exact on Artemis
 
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", ":": "\\c"})
 
 
@@ -77,40 +80,20 @@ def _batch_frames(messages: Sequence[OutgoingMessage], receipt: Callable[[], str
     return b"".join((_frame("BEGIN", name), *sends, commit))
 
 
-def _subscribe_frames(
-    wanted: Iterable[Subscription], receipt: Callable[[], str], *, is_artemis: bool
-) -> bytes:
-    limits = [limit for each in wanted for limit in _limits(each, is_artemis=is_artemis)]
-    return b"".join(
-        _frame(
-            "SUBSCRIBE",
-            {
-                "id": str(number),
-                "destination": destination,
-                "ack": "client-individual",
-                **limit,
-                "receipt": receipt(),
-            },
-        )
-        for number, (destination, limit) in enumerate(limits)
-    )
-
-
-def _limits(wanted: Subscription, *, is_artemis: bool) -> list[tuple[str, Mapping[str, str]]]:
-    """The subscriptions, each with its own limit, that make one of ours.
+def _limits(wanted: Subscription, *, is_artemis: bool) -> list[Mapping[str, str]]:
+    """The limits of the subscriptions that make one of ours.
 
     Classic counts messages, and never delivers for 0. Artemis counts bytes, and 0 is one message
     at a time: so many readers of a queue keep an agent to its slots, whatever a job weighs.
     """
-    place = wanted.destination
     prefetch = max(1, wanted.prefetch)
     if not is_artemis:
-        return [(place, {"activemq.prefetchSize": str(prefetch)})]
+        return [{"activemq.prefetchSize": str(prefetch)}]
     if prefetch == 1:
-        return [(place, {"consumer-window-size": "0"})]
-    if prefetch <= ARTEMIS_MOST_SINGLES and not place.startswith("/topic/"):
-        return [(place, {"consumer-window-size": "0"})] * prefetch
-    return [(place, {"consumer-window-size": str(prefetch * ARTEMIS_BYTES_PER_MESSAGE)})]
+        return [{"consumer-window-size": "0"}]
+    if prefetch <= ARTEMIS_MOST_SINGLES and not wanted.destination.startswith("/topic/"):
+        return [{"consumer-window-size": "0"}] * prefetch
+    return [{"consumer-window-size": str(prefetch * ARTEMIS_BYTES_PER_MESSAGE)}]
 
 
 def _message_id(headers: Mapping[str, str], *, is_artemis: bool) -> str:
@@ -131,13 +114,22 @@ class _Link(stomp.ConnectionListener):  # type: ignore[misc]
     """One connection to one broker, from its first byte to its end; never used again after."""
 
     def __init__(
-        self, config: BrokerConfig, address: tuple[str, int], on_message: Callable[[Any], None]
+        self,
+        config: BrokerConfig,
+        address: tuple[str, int],
+        on_message: Callable[[Any], None],
+        on_gone: Callable[[], None],
     ) -> None:
         self.address = address
+        self.readers: dict[Subscription, list[str]] = {}  # granted, with their numbers
+        self.ended: set[str] = set()  # numbers of what was granted and given up
         self.gone = threading.Event()
         self.refusal: str | None = None
         self.is_artemis = False
         self._on_message = on_message
+        self._on_gone = on_gone
+        self._reader_numbers = count()
+        self._acknowledging = threading.Lock()
         self._settled = threading.Event()
         self._is_open = False
         self._receipts = count(1)
@@ -223,6 +215,47 @@ class _Link(stomp.ConnectionListener):  # type: ignore[misc]
             self.abandon()
             raise self._failure("the broker did not confirm what it was sent")
 
+    def subscribe(self, wanted: Subscription, extra: Mapping[str, str] = NO_HEADERS) -> None:
+        """Ask for what `wanted` says and return when it is granted.
+
+        Raises:
+            BrokerUnavailableError, MessageRefusedError: the connection is gone.
+        """
+        headers = {"destination": wanted.destination, "ack": "client-individual", **extra}
+        limits = _limits(wanted, is_artemis=self.is_artemis)
+        numbers = [str(next(self._reader_numbers)) for _ in limits]
+        frames = [
+            _frame("SUBSCRIBE", {"id": number, **headers, **limit, "receipt": self.receipt()})
+            for number, limit in zip(numbers, limits, strict=True)
+        ]
+        self.send(b"".join(frames))
+        self.await_receipts(RECEIPT_TIMEOUT)
+        # Replaced, not changed: other threads look at it.
+        self.readers = {**self.readers, wanted: numbers}
+
+    def unsubscribe(self, given_up: Subscription) -> None:
+        """Stop receiving it; the broker takes back what was not acknowledged.
+
+        Raises:
+            BrokerUnavailableError, MessageRefusedError: the connection is gone.
+        """
+        numbers = self.readers[given_up]
+        self.readers = {each: n for each, n in self.readers.items() if each != given_up}
+        with self._acknowledging:
+            self.ended |= set(numbers)
+            self.send(b"".join(_frame("UNSUBSCRIBE", {"id": number}) for number in numbers))
+
+    def settle(self, deliveries: "Iterable[StompDelivery]", command: str) -> None:
+        """Say `ACK` or `NACK` of these; what is stale the broker delivers again anyway."""
+        with self._acknowledging:
+            frames = [each.settlement(command) for each in deliveries if not each.is_stale]
+            if not frames:
+                return
+            try:
+                self.send(b"".join(frames))
+            except BrokerError as error:
+                log.info("acknowledgement not sent: %s", error)
+
     def close(self) -> None:
         """Say goodbye and wait for the answer, so that acknowledgements before it count."""
         if not self.gone.is_set():
@@ -246,6 +279,7 @@ class _Link(stomp.ConnectionListener):  # type: ignore[misc]
         self._settled.set()
         with self._change:
             self._change.notify_all()
+        self._on_gone()
 
     # What stomp.py calls, on its own threads: none of these may raise.
 
@@ -267,7 +301,8 @@ class _Link(stomp.ConnectionListener):  # type: ignore[misc]
         summary = frame.headers.get("message", "")
         details = (frame.body or b"").decode("utf-8", "replace").strip()
         self.refusal = "\n".join(part for part in (summary, details) if part) or "no reason given"
-        log.warning("broker %s:%d refused: %s", *self.address, self.refusal)
+        # Whoever used the connection gets the same words, and says how bad it is.
+        log.info("broker %s:%d refused: %s", *self.address, self.refusal)
         self._mark_gone()
 
     def on_disconnected(self) -> None:
@@ -282,7 +317,15 @@ def _ignore(_frame: Any) -> None:
     """A publisher has no subscriptions, so nothing is delivered to it."""
 
 
-def _open_link(config: BrokerConfig, on_message: Callable[[Any], None]) -> _Link:
+def _unheard() -> None:
+    """A publisher looks at its connection when it needs it."""
+
+
+def _open_link(
+    config: BrokerConfig,
+    on_message: Callable[[Any], None] = _ignore,
+    on_gone: Callable[[], None] = _unheard,
+) -> _Link:
     """A connection to the first broker of the list that takes us.
 
     Raises:
@@ -291,7 +334,7 @@ def _open_link(config: BrokerConfig, on_message: Callable[[Any], None]) -> _Link
     """
     failures: list[BrokerError] = []
     for address in config.brokers:
-        link = _Link(config, address, on_message)
+        link = _Link(config, address, on_message, on_gone)
         try:
             link.open(config)
         except BrokerError as error:
@@ -327,7 +370,7 @@ class StompPublisher:
             self._link.abandon()
             self._link = None
         if self._link is None:
-            self._link = _open_link(self._config, _ignore)
+            self._link = _open_link(self._config)
         return self._link
 
     def close(self) -> None:
@@ -349,31 +392,24 @@ class StompDelivery:
 
     @property
     def is_stale(self) -> bool:
-        return self._link.gone.is_set()
+        link = self._link
+        if link.gone.is_set():
+            return True
+        return bool(link.ended) and self.headers.get("subscription") in link.ended
 
     def ack(self) -> None:
-        _settle(self._link, self.settlement("ACK"))
+        self._link.settle([self], "ACK")
 
     def nack(self) -> None:
-        if self._link.is_artemis:
+        if self._link.is_artemis and not self.is_stale:
             # It takes NACK for ACK, and the message is lost; what a lost connection held is not.
             self._link.abandon()
         else:
-            _settle(self._link, self.settlement("NACK"))
+            self._link.settle([self], "NACK")
 
     def settlement(self, command: str) -> bytes:
         """The frame that settles this delivery, `ACK` or `NACK`."""
         return _frame(command, {"id": self.headers.get("ack", self.message_id)})
-
-
-def _settle(link: _Link, frames: bytes) -> None:
-    if link.gone.is_set():
-        return
-    try:
-        link.send(frames)
-    except BrokerError as error:
-        # The broker delivers again what it did not hear to be done.
-        log.info("acknowledgement not sent: %s", error)
 
 
 def _pauses() -> Iterator[float]:
@@ -383,45 +419,80 @@ def _pauses() -> Iterator[float]:
         yield longest * random.uniform(0.5, 1.0)  # noqa: S311  (spreads load, hides nothing)
 
 
+class _RefusedError(Exception):
+    """A subscription was refused, and the connection with it; it is left out of the next one."""
+
+
 class StompSubscriber:
-    """Keeps subscriptions alive over lost connections, until closed."""
+    """Keeps subscriptions alive over lost connections, until closed.
+
+    Brokers end the connection when they refuse a subscription (Artemis after a while, and without
+    saying which one), so each is asked for by itself: the refused one is left out of the next
+    connection. Once all is well, what is new or was refused is first asked for on a connection of
+    its own, which only learns whether we may.
+    """
 
     def __init__(self, config: BrokerConfig) -> None:
         self._config = config
         self._closing = threading.Event()
+        self._wake = threading.Event()
         self._lock = threading.Lock()
         self._link: _Link | None = None
+        self._wanted: tuple[Subscription, ...] = ()
+        self._granted: set[Subscription] = set()  # at any time
+        self._refusals = Refusals()
         self._is_subscribed = False
         self._thread: threading.Thread | None = None
 
     @property
     def is_connected(self) -> bool:
         link = self._link
-        return link is not None and self._is_subscribed and not link.gone.is_set()
+        if link is None or not self._is_subscribed or link.gone.is_set():
+            return False
+        return bool(link.readers) or not self._wanted
+
+    @property
+    def subscribed(self) -> frozenset[str]:
+        link = self._link
+        if link is None or link.gone.is_set():
+            return frozenset()
+        return frozenset(each.destination for each in link.readers)
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        return self._refusals.words()
 
     def start(
         self, subscriptions: Iterable[Subscription], on_delivery: Callable[[Delivery], None]
     ) -> None:
         """See `ports.Subscriber`. Returns at once; `is_connected` tells when it is there."""
-        wanted = tuple(subscriptions)
+        self._wanted = tuple(subscriptions)
         self._thread = threading.Thread(
-            target=self._keep_connected, args=(wanted, on_delivery), name="broker", daemon=True
+            target=self._keep_connected, args=(on_delivery,), name="broker", daemon=True
         )
         self._thread.start()
 
+    def update(self, subscriptions: Iterable[Subscription]) -> None:
+        """See `ports.Subscriber`. A wish is one and the same only with the same prefetch."""
+        wanted = tuple(subscriptions)
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._wake.set()
+
     def ack_all(self, deliveries: Sequence[Delivery]) -> None:
         """Acknowledge many with one write for each connection they came on."""
-        frames: dict[_Link, list[bytes]] = {}
+        by_link: dict[_Link, list[StompDelivery]] = {}
         for delivery in deliveries:
             if isinstance(delivery, StompDelivery):
-                frames.setdefault(delivery._link, []).append(delivery.settlement("ACK"))
+                by_link.setdefault(delivery._link, []).append(delivery)
             else:
                 delivery.ack()
-        for link, acks in frames.items():
-            _settle(link, b"".join(acks))
+        for link, settled in by_link.items():
+            link.settle(settled, "ACK")
 
     def close(self) -> None:
         self._closing.set()
+        self._wake.set()
         with self._lock:
             link = self._link
         if link is not None:
@@ -429,17 +500,17 @@ class StompSubscriber:
         if self._thread is not None:
             self._thread.join(CONNECT_TIMEOUT * max(1, len(self._config.brokers)))
 
-    def _keep_connected(
-        self, wanted: tuple[Subscription, ...], on_delivery: Callable[[Delivery], None]
-    ) -> None:
+    def _keep_connected(self, on_delivery: Callable[[Delivery], None]) -> None:
         pauses = _pauses()
         while not self._closing.is_set():
             try:
-                self._connect(wanted, on_delivery)
+                link = self._connect(on_delivery)
                 since = time.monotonic()
-                self._wait_for_end()
+                self._serve(link)
                 if time.monotonic() - since > LONGEST_PAUSE:
                     pauses = _pauses()  # it worked for a while: try again soon
+            except _RefusedError:
+                continue  # with one wish less
             except BrokerError as error:
                 log.error("not subscribed, trying again: %s", error)  # noqa: TRY400
             except Exception:
@@ -447,30 +518,81 @@ class StompSubscriber:
                 log.exception("receiving failed in a way that must not happen, trying again")
             self._closing.wait(next(pauses))
 
-    def _connect(
-        self, wanted: tuple[Subscription, ...], on_delivery: Callable[[Delivery], None]
-    ) -> None:
+    def _connect(self, on_delivery: Callable[[Delivery], None]) -> _Link:
         receiver = _Receiver(on_delivery)
-        link = _open_link(self._config, receiver.receive)
+        link = _open_link(self._config, receiver.receive, self._wake.set)
         receiver.link = link
         with self._lock:
             self._link = link
         if self._closing.is_set():
             link.close()
-            return
-        link.send(_subscribe_frames(wanted, link.receipt, is_artemis=link.is_artemis))
-        link.await_receipts(RECEIPT_TIMEOUT)
-        self._is_subscribed = True
+        return link
 
-    def _wait_for_end(self) -> None:
-        link = self._link
-        if link is None:
-            return
-        link.gone.wait()
-        self._is_subscribed = False
+    def _serve(self, link: _Link) -> None:
+        """Keep this connection's subscriptions as they are wanted, until it ends.
+
+        Raises:
+            _RefusedError: it ended because of a subscription.
+            BrokerError: it ended while one was asked for.
+        """
+        try:
+            while not link.gone.is_set():
+                self._wake.clear()
+                self._adjust(link)
+                self._is_subscribed = True
+                if not link.gone.is_set():
+                    self._wake.wait(self._refusals.pause())
+        finally:
+            self._is_subscribed = False
+            if not self._closing.is_set():
+                link.abandon()
         if not self._closing.is_set():
-            link.abandon()
             log.warning("connection to broker %s:%d lost: %s", *link.address, link.refusal or "")
+
+    def _adjust(self, link: _Link) -> None:
+        wanted = self._wanted
+        self._refusals.keep_only(wanted)
+        for each in link.readers.keys() - set(wanted):
+            link.unsubscribe(each)
+        missing = [each for each in wanted if each not in link.readers]
+        # What was never granted comes first: if it ends the connection, nothing is in hand.
+        for each in sorted(missing, key=self._granted.__contains__):
+            if not self._refusals.holds(each) and self._may_ask(link, each):
+                self._subscribe(link, each)
+
+    def _may_ask(self, link: _Link, wanted: Subscription) -> bool:
+        """Whether this connection can be asked for it without harm to what it has."""
+        if not self._is_subscribed or wanted in self._granted:
+            return True
+        return self._is_granted_elsewhere(wanted, link)
+
+    def _is_granted_elsewhere(self, wanted: Subscription, link: _Link) -> bool:
+        probe = _Link(self._config, link.address, _ignore, _unheard)
+        try:
+            probe.open(self._config)
+            probe.subscribe(replace(wanted, prefetch=1), NOTHING)
+        except BrokerError as error:
+            self._refusals.add(wanted, probe.refusal or str(error))
+            return False
+        finally:
+            probe.close()
+        return True
+
+    def _subscribe(self, link: _Link, wanted: Subscription) -> None:
+        try:
+            link.subscribe(wanted)
+        except MessageRefusedError as error:
+            self._granted.discard(wanted)
+            self._refusals.add(wanted, link.refusal or str(error))
+            raise _RefusedError from error
+        except BrokerUnavailableError as error:
+            if self._closing.is_set() or not self._refusals.is_to_blame(wanted):
+                raise
+            self._granted.discard(wanted)
+            self._refusals.add(wanted, f"The connection ended when it was asked for: {error}")
+            raise _RefusedError from error
+        self._granted.add(wanted)
+        self._refusals.forget(wanted)
 
 
 class _Receiver:

@@ -5,6 +5,8 @@ A broker delivers a message with the prefix that its sender used, so one queue a
 is sent to them carries `/queue/`.
 """
 
+from collections.abc import Iterable
+
 QUEUE_PREFIX = "/queue/"
 TOPIC_PREFIX = "/topic/"
 
@@ -25,6 +27,7 @@ CALVERA_RAW_JOBS = "CALVERA.RAW.DATA_READY"
 CALVERA_REDUCED_JOBS = "CALVERA.REDUCED.DATA_READY"
 INTERSECT_RAW_JOBS = "INTERSECT.RAW.DATA_READY"
 INTERSECT_REDUCED_JOBS = "INTERSECT.REDUCED.DATA_READY"
+SCRIPT_REQUESTS = "REDUCTION.CREATE_SCRIPT"
 
 # What agents report.
 CATALOG_STARTED = "CATALOG.ONCAT.STARTED"
@@ -61,7 +64,10 @@ FERMI_REDUCTION = "FERMI_REDUCTION.DATA_READY"
 # Run messages of the data acquisition (topic <facility>.<instrument>.APP.SMS) are recorded
 # under this name, because the topic's own name carries the instrument.
 SMS = "SMS"
-SMS_TOPICS = ("/topic/SNS.*.APP.SMS", "/topic/HFIR.*.APP.SMS")
+FACILITIES = ("SNS", "HFIR")
+
+# Where brokers put what nobody could take: of Artemis and of ours, and of Classic as it comes.
+DEAD_LETTER_QUEUES = ("DLQ", "ExpiryQueue", "ActiveMQ.DLQ")
 
 WORKFLOW_HEARTBEAT = "/topic/SNS.COMMON.STATUS.WORKFLOW.0"
 AGENT_HEARTBEAT = "/topic/SNS.COMMON.STATUS.AUTOREDUCE.0"
@@ -78,6 +84,11 @@ def bare_name(destination: str) -> str:
 def queue(name: str) -> str:
     """The spelling in which we send to and subscribe to a queue."""
     return QUEUE_PREFIX + name
+
+
+def sms_topics(facilities: Iterable[str]) -> list[str]:
+    """Where the data acquisition of these facilities tells about runs, of all instruments."""
+    return [f"{TOPIC_PREFIX}{facility}.*.APP.SMS" for facility in facilities]
 
 
 def is_sms_topic(destination: str) -> bool:

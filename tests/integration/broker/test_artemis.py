@@ -71,7 +71,9 @@ def job(text: str) -> OutgoingMessage:
         ("listener", "/topic/SNS.COMMON.STATUS.PING"),
         ("instruments", RUNS),
         ("instruments", "/topic/SNS.ARCS.APP.DASMON"),
+        ("agent", "/queue/CALVERA.RAW.COMPLETE"),
         ("workflow", "/queue/CATALOG.ONCAT.DATA_READY"),
+        ("workflow", "/queue/CALVERA.REDUCED.DATA_READY"),
         ("workflow", "/topic/SNS.COMMON.STATUS.WORKFLOW.0"),
         ("operator", "/queue/REDUCTION.REQUEST"),
     ],
@@ -79,7 +81,8 @@ def job(text: str) -> OutgoingMessage:
 def test_what_may_be_sent(broker: Artemis, user: str, destination: str) -> None:
     send(broker, user, OutgoingMessage(destination, b"{}"))
     if "topic" not in destination:
-        reader = "agent" if destination.endswith("ONCAT.DATA_READY") else "workflow"
+        is_job = user == "workflow" and destination.endswith("DATA_READY")
+        reader = "agent" if is_job else "workflow"
         assert taken(broker, reader, destination, 1) == [b"{}"]
 
 
@@ -91,6 +94,7 @@ def test_what_may_be_sent(broker: Artemis, user: str, destination: str) -> None:
         ("agent", "/queue/ANYTHING.AT.ALL"),
         ("listener", "/queue/REDUCTION.REQUEST"),
         ("instruments", JOBS),
+        ("agent", "/queue/CALVERA.RAW.DATA_READY"),
         ("workflow", "/queue/ANYTHING.AT.ALL"),
     ],
 )
@@ -107,6 +111,25 @@ def test_what_may_not_be_read(
     with Consumer(subscriber, [Subscription(queue)], 1000) as consumer:
         assert until(lambda: "refused" in caplog.text)
         assert not consumer.is_connected
+
+
+def test_a_queue_that_is_declared_later_is_read_without_a_restart(broker: Artemis) -> None:
+    """Until then it is refused, and the others go on."""
+    later = "/queue/POSTPROCESS.LATER"
+    subscriber = StompSubscriber(config(broker, "workflow"))
+    wishes = [Subscription(RUNS), Subscription(later)]
+    with Consumer(subscriber, wishes, 1000) as consumer:
+        assert until(lambda: consumer.is_connected)
+        assert "does not exist" in subscriber.refused[later]
+        send(broker, "instruments", OutgoingMessage(RUNS, b"meanwhile"))
+        (held,) = receive(consumer, 1)
+        broker.declare("POSTPROCESS.LATER")
+        assert until(lambda: later in subscriber.subscribed)
+        assert not held.is_stale, "the connection was not lost for it"
+        send(broker, "workflow", OutgoingMessage(later, b"at last"))
+        (delivery,) = receive(consumer, 1)
+        assert delivery.body == b"at last"
+        consumer.ack_all([held, delivery])
 
 
 def test_a_message_that_is_sent_again_arrives_once(broker: Artemis) -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from workflow_manager.broker.ports import (
     LoginRefusedError,
     OutgoingMessage,
     Publisher,
+    Subscriber,
     Subscription,
 )
 from workflow_manager.broker.stomp_broker import StompPublisher, StompSubscriber
@@ -316,3 +318,182 @@ def test_a_frozen_broker_is_noticed_by_its_silence(stomp_house: StompHouse, name
         bodies = {each.body for each in receive(consumer, 2, patience=3.0)}
         assert b"after" in bodies
         assert bodies <= {b"during", b"after"}, "what was not confirmed may have arrived"
+
+
+def test_what_is_received_changes_while_it_runs(house: House, name: Name) -> None:
+    first, second = name(), name()
+    with publishing(house) as publisher, consuming(house, Subscription(first)) as consumer:
+        publisher.publish(queued([b"waits"], second))
+        consumer.update([Subscription(first), Subscription(second)])
+        (delivery,) = receive(consumer, 1)
+        assert delivery.body == b"waits"
+        delivery.ack()
+        publisher.publish(queued([b"first"], first))
+        (delivery,) = receive(consumer, 1)
+        consumer.ack_all([delivery])
+        assert delivery.body == b"first", "the connection is the same, and goes on"
+
+
+def test_what_is_not_wanted_any_more_stays_in_the_broker(house: House, name: Name) -> None:
+    kept, left = name(), name()
+    subscriber = house.subscriber()
+    consumer = Consumer(subscriber, [Subscription(kept), Subscription(left)], 10_000)
+    with publishing(house) as publisher, consumer:
+        assert until(lambda: subscriber.subscribed == {kept, left})
+        publisher.publish(queued([b"1", b"2", b"3"], left))
+        in_hand = receive(consumer, 3)
+        consumer.ack_all(in_hand[:1])
+        consumer.update([Subscription(kept)])
+        assert until(lambda: subscriber.subscribed == {kept})
+        assert all(each.is_stale for each in in_hand[1:])
+        consumer.ack_all(in_hand[1:])  # too late: does nothing, and does no harm
+        in_hand[1].nack()
+        publisher.publish(queued([b"4"], left) + queued([b"kept"], kept))
+        (delivery,) = receive(consumer, 1)
+        assert delivery.body == b"kept"
+        delivery.ack()
+        assert consumer.take(1, QUIET) == []
+        assert consumer.is_connected
+    with consuming(house, Subscription(left)) as consumer:
+        again = receive(consumer, 3)
+        assert sorted(each.body for each in again) == [b"2", b"3", b"4"]
+        consumer.ack_all(again)
+
+
+def test_changes_outlive_a_lost_connection(stomp_house: StompHouse, name: Name) -> None:
+    first, second, third = name(), name(), name()
+    subscriber = stomp_house.subscriber()
+    consumer = Consumer(subscriber, [Subscription(first)], 10_000)
+    with publishing(stomp_house) as publisher, consumer:
+        assert until(lambda: consumer.is_connected)
+        consumer.update([Subscription(first), Subscription(second)])
+        assert until(lambda: subscriber.subscribed == {first, second})
+        stomp_house.process.stop()
+        assert until(lambda: not consumer.is_connected)
+        consumer.update([Subscription(second), Subscription(third)])
+        stomp_house.process.start()
+        assert until(lambda: subscriber.subscribed == {second, third})
+        for queue in (first, second, third):
+            publisher.publish(queued([queue.encode()], queue))
+        deliveries = receive(consumer, 2)
+        assert {each.body for each in deliveries} == {second.encode(), third.encode()}
+        consumer.ack_all(deliveries)
+        assert consumer.take(1, QUIET) == []
+
+
+def test_the_capacity_grows_with_what_is_wanted(house: House, name: Name) -> None:
+    few, many = name(), name()
+    narrow = Consumer(house.subscriber(), [Subscription(few, prefetch=5)], capacity=5)
+    with publishing(house) as publisher, narrow as consumer:
+        consumer.update([Subscription(few, prefetch=5), Subscription(many, prefetch=500)])
+        publisher.publish(queued([b"%d" % number for number in range(400)], many))
+        deliveries = receive(consumer, 400)
+        assert len(deliveries) == 400
+        consumer.ack_all(deliveries)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Somebody, what they may read, and what they may not."""
+
+    user: str
+    granted: str
+    refused: str
+
+
+# Ours and the one in memory refuse only what is no name.
+REFUSALS = {
+    "memory": Refused("", "TEST.GRANTED", "/queue/"),
+    "embedded": Refused("workflow", "TEST.GRANTED", "/queue/"),
+    "activemq": Refused("agent", "REDUCTION.TEST", "/queue/NOT.FOR.AGENTS"),
+    "artemis": Refused("operator", "TEST.GRANTED", "/queue/NOT.DECLARED"),
+}
+
+
+@contextmanager
+def as_reader(house: House, refused: Refused) -> Iterator[Subscriber]:
+    if isinstance(house, StompHouse):
+        passwords = getattr(house.process, "passwords", {refused.user: house.process.password})
+        config = replace(house.config, user=refused.user, password=passwords[refused.user])
+        yield StompSubscriber(config)
+    else:
+        yield house.subscriber()
+
+
+def test_a_refused_subscription_does_not_stop_the_others(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    case = REFUSALS[house.name]
+    wishes = [Subscription(case.refused), Subscription(case.granted)]
+    with publishing(house) as publisher, as_reader(house, case) as subscriber:
+        with Consumer(subscriber, wishes, 10_000) as consumer:
+            assert until(lambda: consumer.is_connected)
+            assert subscriber.subscribed == {case.granted}
+            assert list(subscriber.refused) == [case.refused]
+            publisher.publish(queued([b"goes on"], case.granted))
+            (delivery,) = receive(consumer, 1)
+            assert delivery.body == b"goes on"
+            delivery.ack()
+        assert case.refused in caplog.text or house.name == "memory"
+
+
+def test_a_refused_subscription_that_is_added_disturbs_nothing(house: House) -> None:
+    """What is in hand stays in hand: the connection is not lost for it."""
+    case = REFUSALS[house.name]
+    granted = Subscription(case.granted)
+    with (
+        publishing(house) as publisher,
+        as_reader(house, case) as subscriber,
+        Consumer(subscriber, [granted], 10_000) as consumer,
+    ):
+        assert until(lambda: consumer.is_connected)
+        publisher.publish(queued([b"in hand"], case.granted))
+        (delivery,) = receive(consumer, 1)
+        optional = Subscription(case.refused, prefetch=7, is_optional=True)
+        consumer.update([granted, Subscription(case.refused), optional])
+        assert until(lambda: list(subscriber.refused) == [case.refused])
+        assert not delivery.is_stale
+        delivery.ack()
+        consumer.update([granted])
+        assert until(lambda: not subscriber.refused)
+        assert consumer.is_connected
+        assert subscriber.subscribed == {case.granted}
+
+
+def test_a_name_at_which_classic_hangs_up_stops_nothing(
+    stomp_house: StompHouse, name: Name
+) -> None:
+    """ActiveMQ says nothing and closes the connection; it must not happen for ever."""
+    queue = name()
+    subscriber = stomp_house.subscriber()
+    wishes = [Subscription("/queue/"), Subscription(queue)]
+    with publishing(stomp_house) as publisher, Consumer(subscriber, wishes, 10_000) as consumer:
+        assert until(lambda: consumer.is_connected)
+        assert list(subscriber.refused) == ["/queue/"]
+        publisher.publish(queued([b"1"], queue))
+        receive(consumer, 1)[0].ack()
+
+
+def test_nothing_is_lost_while_a_queue_comes_and_goes(house: House, name: Name) -> None:
+    """A message may come twice: what was done and not yet acknowledged goes back."""
+    steady, changing = name(), name()
+    wishes = [Subscription(steady, prefetch=20), Subscription(changing, prefetch=20)]
+    got: set[str] = set()
+
+    def take(consumer: Consumer) -> None:
+        deliveries = consumer.take(50, 0.2)
+        places = (each.destination.removeprefix("/queue/") for each in deliveries)
+        got.update(f"{place} {each.body!r}" for place, each in zip(places, deliveries, strict=True))
+        consumer.ack_all(deliveries)
+
+    with publishing(house) as publisher, consuming(house, *wishes) as consumer:
+        for number in range(20):
+            bodies = [b"%d.%d" % (number, place) for place in range(20)]
+            publisher.publish(queued(bodies, changing) + queued(bodies, steady))
+            consumer.update(wishes[: number % 2 + 1])
+            take(consumer)
+        consumer.update(wishes)
+        deadline = time.monotonic() + PATIENCE
+        while len(got) < 800 and time.monotonic() < deadline:
+            take(consumer)
+        assert len(got) == 800

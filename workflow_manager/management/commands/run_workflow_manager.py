@@ -56,7 +56,8 @@ def run(broker: BrokerConfig, config: WorkflowConfig) -> None:
             stop,
         ),
     ):
-        daemon.receive(receiver, PurePosixPath(config.facility_root), config.batch, stop, tally)
+        root = PurePosixPath(config.facility_root)
+        daemon.receive(receiver, root, config.batch, stop, config.facilities, tally=tally)
 
 
 def _database() -> str:

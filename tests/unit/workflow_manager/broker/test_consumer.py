@@ -1,6 +1,7 @@
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import pytest
 
@@ -78,11 +79,16 @@ class Hasty:
     """A subscriber that hands over as many as a test says, whatever was asked for."""
 
     is_connected = True
+    subscribed: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = MappingProxyType({})
 
     def start(
         self, subscriptions: Iterable[Subscription], on_delivery: Callable[[Delivery], None]
     ) -> None:
         self.deliver = on_delivery
+
+    def update(self, subscriptions: Iterable[Subscription]) -> None:
+        """It hands over what a test says."""
 
     def ack_all(self, deliveries: Sequence[Delivery]) -> None:
         """Nobody waits for it."""
