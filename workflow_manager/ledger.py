@@ -59,9 +59,7 @@ class JobRecord:
     def report(self, phase: Phase, message: RunMessage, at: datetime) -> None:
         """Take in a report about this attempt: its phase only moves up."""
         self.has_changed = True
-        # The broker may have given the job to a second agent: who ended it counts.
-        if not (self.agent and self.phase.is_final and phase == Phase.STARTED):
-            self.agent = agent_of(message) or self.agent
+        self.agent = agent_of(message) or self.agent
         if phase < self.phase and phase != Phase.STARTED:
             # Two ends of one attempt contradict each other: the better one stands, whole.
             return
