@@ -8,6 +8,9 @@ held here without being worked on, so an idle agent elsewhere can always have it
 jobs run scripts share `max_procs` slots; cataloguing runs no scripts and does not take them.
 For the same reason a job over `jobs_per_instrument` does not wait here: it runs, at low priority,
 and so leaves the processors to the other instruments' jobs on this machine.
+
+Only jobs that were twice in hand when the agent was killed wait for each other: so the one that
+kills it is found out, and those that ran beside it are not blamed.
 """
 
 import logging
@@ -16,6 +19,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +52,7 @@ NOT_YET = (
 )
 LOW_PRIORITY = 10  # added to the niceness
 MOST_STARTS = 3  # of one job that each time took the agent with it
+SUSPECT_STARTS = 2  # after so many, which may all have been the fault of a job beside it
 MOST_SPARES = 4  # supervisors that wait for a script, each of some 10 MB
 _PRUNE_PERIOD = 3600.0  # seconds
 _SPARE_PERIOD = 5.0  # seconds until what long jobs took of the spare supervisors is there again
@@ -137,6 +142,7 @@ class Agent:
         self._inbox: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._held: dict[str, Held] = {}
+        self._suspects = threading.Lock()
         self._stopping = threading.Event()
 
     def run(self, publisher_config: Path) -> None:
@@ -305,18 +311,27 @@ class Agent:
             refusal = reports.refused(content, name, str(error))
             self._finish(key, Report(self._config.postprocess_error, refusal))
             return
-        began_at = datetime.now(UTC)
-        started = Report(queue_of(kind.started), reports.started(content, name))
-        if not self._durably(lambda: self._journal.begin(key, started)):
-            return
-        self._reporter.report(key, started)
-        try:
-            ending = self._ending(key, kind, run, held, niceness)
-        except StoppedError:
-            self._journal.forget(key)
-            return
-        final = reports.ended(content, name, ending, began_at)
-        self._finish(key, Report(queue_of(ending.destination), final))
+        with self._turn(key):
+            if self._stopping.is_set():
+                return
+            began_at = datetime.now(UTC)
+            started = Report(queue_of(kind.started), reports.started(content, name))
+            if not self._durably(lambda: self._journal.begin(key, started)):
+                return
+            self._reporter.report(key, started)
+            try:
+                ending = self._ending(key, kind, run, held, niceness)
+            except StoppedError:
+                self._journal.forget(key)
+                return
+            final = reports.ended(content, name, ending, began_at)
+            self._finish(key, Report(queue_of(ending.destination), final))
+
+    def _turn(self, key: str) -> AbstractContextManager[Any]:
+        """At once, but one after the other for those that may have killed the agent."""
+        record = self._journal.record(key)
+        is_suspect = record is not None and record.starts >= SUSPECT_STARTS
+        return self._suspects if is_suspect else nullcontext()
 
     def _ending(
         self, key: str, kind: Kind, run: request.Run, held: Held, niceness: int

@@ -17,7 +17,8 @@ from workflow_manager.processes import Tally
 
 log = logging.getLogger(__name__)
 
-_BATCH_SECONDS = 0.01
+# What came while the last batch was written is the next batch: nobody waits for company.
+_BATCH_SECONDS = 0.0
 
 
 def receive(
@@ -25,16 +26,15 @@ def receive(
     facility_root: PurePosixPath,
     batch: int,
     stop: threading.Event,
-    facilities: Sequence[str] = names.FACILITIES,
     *,
-    tally: Tally | None = None,
+    tally: Tally,
+    facilities: Sequence[str] = names.FACILITIES,
 ) -> None:
     """Record what arrives until `stop` is set; the batch in hand is finished first.
 
     Raises:
         ThreadLostError: what follows the site's queues ended by itself.
     """
-    tally = tally or Tally()
     wanted = subscriptions.always(batch, facilities)
     with Consumer(subscriber, wanted, capacity=batch * len(wanted)) as consumer:
         follower = subscriptions.Follower(consumer, batch, facilities)

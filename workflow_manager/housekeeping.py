@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import OperationalError, connection
 
-from workflow_manager import presence, processes, recovery
+from workflow_manager import event_partitions, presence, processes, recovery
 from workflow_manager.domain.presence import Presence
 from workflow_manager.handlers import is_database_away
 from workflow_manager.processes import Tally
@@ -75,7 +75,15 @@ def chores(
     def tell() -> None:
         processes.tell(name, started_at, tally, is_connected=is_connected())
 
+    def make_partitions() -> None:
+        """So that no month begins without one, whether or not Celery's beat runs."""
+        try:
+            event_partitions.ensure(event_partitions.MONTHS_AHEAD)
+        except OperationalError as error:
+            log.warning("Months of events are made later: %s", error)
+
     return [
+        Chore(make_partitions, period=3600.0),
         Chore(tell, period=5.0),
         Chore(look_around, period=2.0),
         Chore(look_back, period=5.0),

@@ -91,6 +91,12 @@ def sms_topics(facilities: Iterable[str]) -> list[str]:
     return [f"{TOPIC_PREFIX}{facility}.*.APP.SMS" for facility in facilities]
 
 
+def spellings(destination: str) -> tuple[str, str, str]:
+    """All ways in which this destination may have arrived."""
+    name = bare_name(destination)
+    return (name, QUEUE_PREFIX + name, TOPIC_PREFIX + name)
+
+
 def is_sms_topic(destination: str) -> bool:
     return bare_name(destination).endswith(".APP.SMS")
 

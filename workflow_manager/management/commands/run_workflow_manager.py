@@ -57,7 +57,9 @@ def run(broker: BrokerConfig, config: WorkflowConfig) -> None:
         ),
     ):
         root = PurePosixPath(config.facility_root)
-        daemon.receive(receiver, root, config.batch, stop, config.facilities, tally=tally)
+        daemon.receive(
+            receiver, root, config.batch, stop, tally=tally, facilities=config.facilities
+        )
 
 
 def _database() -> str:
