@@ -205,7 +205,8 @@ class Agent:
         presence.show_life(self._config.liveness_file)
 
     def _beat(self) -> None:
-        beat = presence.heartbeat(self._config.heart_beat, self._config.agent_name)
+        config = self._config
+        beat = presence.heartbeat(config.heart_beat, config.agent_name, config.max_procs)
         self._reporter.say(beat)
 
     def _accept(self, delivery: Delivery) -> None:
@@ -226,7 +227,7 @@ class Agent:
 
     def _answer(self, ping: Delivery) -> None:
         try:
-            reply = presence.answer(ping.body, self._config.agent_name)
+            reply = presence.answer(ping.body, self._config.agent_name, self._config.max_procs)
         except request.UnreadableBodyError as error:
             log.warning("a ping cannot be answered: %s", error)
         else:

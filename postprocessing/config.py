@@ -33,6 +33,7 @@ PUBLISHER_KEYS = (
     "verify_ssl",
 )
 REQUIRED = object()
+_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}")
 
 
 def setting(parse: Callable[[Any], Any], default: Any, says: str) -> Any:
@@ -49,6 +50,13 @@ def _text(value: Any) -> str:
 def _filled(value: Any) -> str:
     if not _text(value).strip():
         raise ValueError("it must not be empty")
+    return str(value)
+
+
+def _host_name(value: Any) -> str:
+    """A name by which the workflow manager knows heartbeats and reports to be of one agent."""
+    if not _HOST_NAME.fullmatch(_text(value)):
+        raise ValueError("it must be a host name: letters, digits, dots, dashes, underscores")
     return str(value)
 
 
@@ -193,7 +201,9 @@ class Config:
         _path, Path("/var/lib/webmon-agent"), "where the journal of jobs is; one for each agent"
     )
     journal_days: float = setting(_positive, 7.0, "how long finished jobs are remembered")
-    agent_name: str = setting(_filled, socket.gethostname(), "the name in replies and heartbeats")
+    agent_name: str = setting(
+        _host_name, socket.gethostname(), "the name in replies and heartbeats"
+    )
     work_environment: Mapping[str, str] = setting(
         _environment, {}, "further environment variables of the scripts"
     )

@@ -24,11 +24,11 @@ def show_life(file: Path | None) -> None:
         log.exception("the liveness file cannot be written")
 
 
-def heartbeat(destination: str, agent: str) -> OutgoingMessage:
-    return OutgoingMessage(destination, encode(_card(agent)), persistent=False)
+def heartbeat(destination: str, agent: str, slots: int) -> OutgoingMessage:
+    return OutgoingMessage(destination, encode(_card(agent, slots)), persistent=False)
 
 
-def answer(ping: bytes, agent: str) -> OutgoingMessage | None:
+def answer(ping: bytes, agent: str, slots: int) -> OutgoingMessage | None:
     """The answer to a ping; None if it does not say where to.
 
     Raises:
@@ -38,8 +38,11 @@ def answer(ping: bytes, agent: str) -> OutgoingMessage | None:
     destination = content.get("reply_to")
     if not isinstance(destination, str) or not destination:
         return None
-    return OutgoingMessage(destination, encode({**content, **_card(agent)}), persistent=False)
+    reply = encode({**content, **_card(agent, slots)})
+    return OutgoingMessage(destination, reply, persistent=False)
 
 
-def _card(agent: str) -> dict[str, str]:
-    return {"src_name": agent, "role": "postprocessing", "status": "0", "pid": str(os.getpid())}
+def _card(agent: str, slots: int) -> dict[str, str]:
+    """The contract's keys; `slots` is ours, and says that pings are answered at work too."""
+    card = {"src_name": agent, "role": "postprocessing", "status": "0", "pid": str(os.getpid())}
+    return {**card, "slots": str(slots)}

@@ -67,6 +67,12 @@ class WebConfig:
     facility_root: Path = variable(
         "FACILITY_ROOT", Path, "where /SNS and /HFIR are on this machine", default=Path("/")
     )
+    event_retention_months: int = variable(
+        "EVENT_RETENTION_MONTHS",
+        integer,
+        "whole months for which a run's messages are kept, besides this one; 0 keeps them for ever",
+        default=0,
+    )
     celery_broker: str = variable(
         "CELERY_BROKER_URL",
         text,

@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "workflow_manager",
     "livedata",
     "webmon.accounts",
+    "webmon.batches",
     "webmon.runs",
     "webmon.system",
     "webmon.push",
@@ -56,6 +57,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "webmon.accounts.policies.allowed",
             ],
         },
     },
@@ -137,6 +139,8 @@ LIVEDATA_PLOT_LIFETIME = timedelta(days=CONFIG.plot_lifetime_days)
 LIVEDATA_LARGEST_UPLOAD = CONFIG.largest_upload
 LIVEDATA_PAGE_POLICY = "webmon.accounts.policies.may_see_runs"
 
+WORKFLOW_EVENT_RETENTION_MONTHS = CONFIG.event_retention_months
+
 LOGGING_CONFIG = None  # each process starts its own log: workflow_manager.kernel.logs
 
 CELERY_BROKER_URL = CONFIG.celery_broker
@@ -150,6 +154,10 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "expired plots": {"task": "livedata.tasks.remove_expired_streams", "schedule": 3600.0},
     "reconciliation": {"task": "workflow_manager.tasks.reconcile_all", "schedule": 86_400.0},
+    "event partitions": {
+        "task": "workflow_manager.tasks.tend_event_partitions",
+        "schedule": 3600.0,
+    },
 }
 if CONFIG.celery_broker.startswith("filesystem:"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {

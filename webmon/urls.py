@@ -11,6 +11,7 @@ from webmon.ui import views as ui
 urlpatterns = [
     path("", include("webmon.runs.urls")),
     path("users/", include("webmon.accounts.urls")),
+    path("system/batches/", include("webmon.batches.urls")),
     path("system/", include("webmon.system.urls")),
     path("plots/", include("livedata.urls")),
     path("events/", push.events, name="events"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_manager.domain.destinations import FACILITIES
+from workflow_manager.domain.recovery import MOST_RECOVERIES
 from workflow_manager.kernel.environment import addresses, integer, names, text, variable
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
@@ -21,6 +22,16 @@ def prefixes(value: str) -> tuple[str, ...]:
     if wrong or not found:
         raise ValueError(f"{', '.join(wrong) or 'nothing'} is no first word of a topic")
     return found
+
+
+_HIGHEST_COUNT = 100
+
+
+def recovery_count(value: str) -> int:
+    """A whole number that a job's counter can reach."""
+    if not 0 <= (count := int(value)) <= _HIGHEST_COUNT:
+        raise ValueError(f"write a number from 0 to {_HIGHEST_COUNT}")
+    return count
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +55,10 @@ class WorkflowConfig:
     )
     batch: int = variable(
         "WORKFLOW_BATCH", integer, "messages handled in one transaction, at most", default=500
+    )
+    recoveries: int = variable(
+        "WORKFLOW_RECOVERIES",
+        recovery_count,
+        "how often in a row a job is sent again by itself; 0 never",
+        default=MOST_RECOVERIES,
     )

@@ -1,31 +1,24 @@
-"""The workflow manager as a process: receive, record, acknowledge; relay; tell that we live."""
+"""The workflow manager as a process: receive, record, acknowledge; and what goes on beside it."""
 
 import logging
-import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from django.db import connection
 
-from workflow_manager import dispatch, handlers, relay, subscriptions
+from workflow_manager import handlers, subscriptions
 from workflow_manager.broker.consumer import Consumer
-from workflow_manager.broker.ports import (
-    BrokerError,
-    Delivery,
-    OutgoingMessage,
-    Publisher,
-    Subscriber,
-)
+from workflow_manager.broker.ports import Delivery, Subscriber
 from workflow_manager.domain import destinations as names
-from workflow_manager.protocol.codec import encode
+from workflow_manager.processes import Tally
 
 log = logging.getLogger(__name__)
 
-_HEARTBEAT_SECONDS = 5.0
-_BATCH_SECONDS = 0.01
+# What came while the last batch was written is the next batch: nobody waits for company.
+_BATCH_SECONDS = 0.0
 
 
 def receive(
@@ -33,6 +26,8 @@ def receive(
     facility_root: PurePosixPath,
     batch: int,
     stop: threading.Event,
+    *,
+    tally: Tally,
     facilities: Sequence[str] = names.FACILITIES,
 ) -> None:
     """Record what arrives until `stop` is set; the batch in hand is finished first.
@@ -47,6 +42,7 @@ def receive(
             for deliveries in consumer.batches(size=batch, wait=_BATCH_SECONDS, until=stop):
                 if _record(deliveries, facility_root, stop):
                     subscriber.ack_all(deliveries)
+                    tally.count(deliveries)
     connection.close()
 
 
@@ -81,38 +77,19 @@ def _record(
             return True
 
 
-def send_heartbeats(publisher: Publisher, stop: threading.Event) -> None:
-    """Tell every five seconds that the workflow manager lives."""
-    body = encode({"src_name": "workflowmgr", "status": "0", "pid": str(os.getpid())})
-    heartbeat = OutgoingMessage(names.WORKFLOW_HEARTBEAT, body, persistent=False)
-    while not stop.is_set():
-        try:
-            publisher.publish([heartbeat])
-        except BrokerError as error:
-            log.warning("No heartbeat was sent: %s", error)
-        stop.wait(_HEARTBEAT_SECONDS)
-
-
 class ThreadLostError(Exception):
     """A part of the daemon ended in a way that must not happen; the process ends too."""
 
 
 @contextmanager
-def side_threads(
-    relay_publisher: Publisher, heartbeat_publisher: Publisher, database: str, stop: threading.Event
-) -> Iterator[None]:
-    """The relay, the dispatch and the heartbeat, beside the receiving; they end when `stop` is set.
+def side_threads(parts: Mapping[str, Callable[[], None]], stop: threading.Event) -> Iterator[None]:
+    """What works beside the receiving, each part in a thread; they end when `stop` is set.
 
     Raises:
         ThreadLostError: one of them ended by itself; what supervises us starts us again.
     """
     lost: list[str] = []
-    jobs = relay.Relay(relay_publisher)
-    threads = [
-        _vital("relay", lambda: relay.run(jobs, database, stop), stop, lost),
-        _vital("dispatch", lambda: dispatch.run(database, stop), stop, lost),
-        _vital("heartbeat", lambda: send_heartbeats(heartbeat_publisher, stop), stop, lost),
-    ]
+    threads = [_vital(name, work, stop, lost) for name, work in parts.items()]
     for thread in threads:
         thread.start()
     try:

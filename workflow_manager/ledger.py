@@ -59,7 +59,9 @@ class JobRecord:
     def report(self, phase: Phase, message: RunMessage, at: datetime) -> None:
         """Take in a report about this attempt: its phase only moves up."""
         self.has_changed = True
-        self.agent = _agent(message) or self.agent
+        # The broker may have given the job to a second agent: who ended it counts.
+        if not (self.agent and self.phase.is_final and phase == Phase.STARTED):
+            self.agent = agent_of(message) or self.agent
         if phase < self.phase and phase != Phase.STARTED:
             # Two ends of one attempt contradict each other: the better one stands, whole.
             return
@@ -234,7 +236,8 @@ def _forwarded(message: RunMessage) -> dict[str, Any]:
     return body | {key: value for key, value in known.items() if value and not body.get(key)}
 
 
-def _agent(message: RunMessage) -> str:
+def agent_of(message: RunMessage) -> str:
+    """The host name of the agent that sent a report; empty if it does not tell."""
     for text in (message.body.get("agent"), message.information):
         if isinstance(text, str) and _HOST_NAME.fullmatch(text):
             return text

@@ -275,9 +275,14 @@ class Event(models.Model):
 
     `message_id` is the broker's number with a digest of the body, or `job <id>.<attempt>` for a
     message that belongs to a job: what is sent or reported about a job twice is one event.
+
+    The table is partitioned by month (UTC) of `received_at` (`event_partitions`). No event of a
+    run is more than a day older than the run's `created_at` or more than a day newer than its
+    `updated_at`: writers see to that, and readers need not open all months. Uniqueness cannot be
+    a constraint over partitions: writers lock the run, and then ask what is recorded.
     """
 
-    run = models.ForeignKey(Run, models.CASCADE, related_name="events")
+    run = models.ForeignKey(Run, models.CASCADE, related_name="events", db_index=False)
     queue = models.TextField()
     message_id = models.TextField()
     received_at = models.DateTimeField(db_default=Now())
@@ -289,10 +294,11 @@ class Event(models.Model):
 
     class Meta:
         db_table = "workflow_event"
-        constraints = [
-            models.UniqueConstraint(fields=["message_id", "queue"], name="event_identity"),
+        indexes = [
+            models.Index(fields=["run", "received_at"], name="event_of_run"),
+            models.Index(fields=["message_id", "queue"], name="event_identity"),
+            models.Index(fields=["received_at"], name="event_newest"),
         ]
-        indexes = [models.Index(fields=["received_at"], name="event_newest")]
 
     def __str__(self) -> str:
         return f"{self.queue} of {self.run}"

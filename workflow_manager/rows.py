@@ -4,10 +4,11 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db.backends.utils import CursorWrapper
+from django.utils import timezone
 
 from workflow_manager.domain import destinations as names
 from workflow_manager.domain.steps import Phase
@@ -18,6 +19,10 @@ from workflow_manager.sql import RECORD
 
 RunKey = tuple[str, int]
 Identity = tuple[str, str]
+
+# How long after it was recorded a message is known when it comes again. What comes later is an
+# event once more; a report moves nothing then either, because phases only move up.
+COMES_AGAIN_WITHIN = timedelta(days=62)
 
 
 class Event(NamedTuple):
@@ -129,12 +134,20 @@ def _fill_ledgers(cursor: CursorWrapper, ledgers: Mapping[int, RunLedger]) -> No
 
 
 def recorded_before(cursor: CursorWrapper, identities: Sequence[Identity]) -> set[Identity]:
-    """Which of these events there are already."""
+    """Which of these events there are already; their runs must be locked.
+
+    Who records the same message at the same time waits for the lock, and finds it then.
+    """
     if not identities:
         return set()
     queues, message_ids = zip(*identities, strict=True)
     cursor.execute(
-        RECORD["known_events"], {"queues": list(queues), "message_ids": list(message_ids)}
+        RECORD["known_events"],
+        {
+            "queues": list(queues),
+            "message_ids": list(message_ids),
+            "since": timezone.now() - COMES_AGAIN_WITHIN,
+        },
     )
     return set(cursor.fetchall())
 
@@ -261,3 +274,8 @@ def _columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
         for name, value in row.items():
             columns[name].append(value)
     return columns
+
+
+def read_jobs(cursor: CursorWrapper, runs: Iterable[LockedRun]) -> None:
+    """Fill the ledgers of runs that are locked already with their jobs."""
+    _fill_ledgers(cursor, {run.run_id: run.ledger for run in runs})

@@ -13,6 +13,7 @@ from django.db.models import (
     DateTimeField,
     Func,
     IntegerField,
+    Max,
     Min,
     OuterRef,
     Q,
@@ -20,11 +21,14 @@ from django.db.models import (
     Subquery,
     Value,
 )
+from django.utils import timezone
 
 from workflow_manager.domain import destinations as names
 from workflow_manager.domain.states import RunState
 from workflow_manager.domain.steps import Phase, Step
 from workflow_manager.models import (
+    Batch,
+    Discrepancy,
     Event,
     Instrument,
     Job,
@@ -33,6 +37,13 @@ from workflow_manager.models import (
     RejectedMessage,
     Run,
 )
+
+# How far beside a run's own times its events can be; `sql/record.sql` sees to that.
+_AROUND_A_RUN = dt.timedelta(days=1)
+_RECENT = dt.timedelta(days=62)
+
+# More than any facility's agents have slots.
+MOST_RUNNING = 1000
 
 _PHASE_FIELDS = tuple(step.value for step in Step)
 _SHOWN_IN_LISTS = (
@@ -68,6 +79,14 @@ class InstrumentNow:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowedJob:
+    """An attempt, and when the next at the same step was asked for, None if there is none."""
+
+    job: Job
+    followed_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class HourOfRuns:
     """How many runs of an instrument began in an hour; `hour` counts from 0 in a list of hours."""
 
@@ -75,6 +94,26 @@ class HourOfRuns:
     hour: int
     runs: int
     failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunningJob:
+    """What an agent has begun."""
+
+    agent: str
+    instrument: str
+    run_number: int
+    step: str
+    started_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancies:
+    """How many discrepancies of an instrument nobody has settled, and the newest of them."""
+
+    instrument: str
+    count: int
+    found_at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +220,36 @@ def newest_jobs(run_ids: Collection[int]) -> dict[tuple[int, Step], Job]:
     return {(job.run_id, Step(job.step)): job for job in jobs.distinct("run", "step")}
 
 
-def jobs_of(run: Run) -> list[Job]:
-    """All attempts at the steps of a run, oldest first."""
-    return list(Job.objects.filter(run=run).order_by("requested_at", "id"))
+def newest_jobs_of(run: Run) -> list[Job]:
+    """The newest attempt at each step of a run that was not cancelled, with its batch."""
+    jobs = Job.objects.filter(run=run, cancelled_at=None).select_related("batch")
+    return list(jobs.order_by("step", "-attempt").distinct("step"))
+
+
+def attempts_of(run: Run, *, limit: int, older_than: Position | None = None) -> list[FollowedJob]:
+    """All attempts at the steps of a run, newest first."""
+    later = Job.objects.filter(
+        run=OuterRef("run"), step=OuterRef("step"), attempt__gt=OuterRef("attempt")
+    )
+    next_one = later.filter(cancelled_at=None).order_by("attempt").values("requested_at")[:1]
+    jobs = Job.objects.filter(run=run).defer("held_body")
+    if older_than is not None:
+        jobs = jobs.filter(requested_at__lte=older_than.at).exclude(
+            requested_at=older_than.at, id__gte=older_than.id
+        )
+    found = jobs.annotate(followed_at=Subquery(next_one)).order_by("-requested_at", "-id")
+    return [FollowedJob(job, job.followed_at) for job in found[:limit]]
+
+
+def batch_numbered(batch_id: int) -> Batch | None:
+    return Batch.objects.filter(id=batch_id).first()
+
+
+def failed_jobs_of_batch(batch: Batch, *, limit: int) -> list[Job]:
+    """Its newest jobs that failed, each with its run and instrument."""
+    jobs = Job.objects.filter(batch=batch, phase=Phase.FAILED.value)
+    jobs = jobs.select_related("run__instrument").defer("held_body")
+    return list(jobs.order_by("-id")[:limit])
 
 
 def open_among(jobs: Collection[SentJob]) -> set[SentJob]:
@@ -200,7 +266,7 @@ def open_among(jobs: Collection[SentJob]) -> set[SentJob]:
 
 def events_of(run: Run, *, limit: int, older_than: Position | None = None) -> list[Event]:
     """What happened to a run, newest first."""
-    events = Event.objects.filter(run=run).order_by("-received_at", "-id")
+    events = _events_of(run)
     if older_than is not None:
         events = events.filter(received_at__lte=older_than.at).exclude(
             received_at=older_than.at, id__gte=older_than.id
@@ -210,7 +276,7 @@ def events_of(run: Run, *, limit: int, older_than: Position | None = None) -> li
 
 def newest_queue(run: Run, queues: Collection[str]) -> str:
     """On which of these queues the run was told of last; empty if on none."""
-    events = Event.objects.filter(run=run, queue__in=queues).order_by("-received_at", "-id")
+    events = _events_of(run).filter(queue__in=queues)
     return events.values_list("queue", flat=True).first() or ""
 
 
@@ -238,10 +304,28 @@ def runs_per_hour(starts: Sequence[dt.datetime]) -> list[HourOfRuns]:
 
 def health() -> Health:
     """How the workflow manager is doing, as far as its tables tell."""
-    last_event = Event.objects.order_by("-id").values_list("received_at", flat=True).first()
     outbox = OutboxMessage.objects.aggregate(count=Count("id"), oldest=Min("created_at"))
     rejected = RejectedMessage.objects.filter(outcome=RejectedMessage.Outcome.OPEN).count()
-    return Health(last_event, outbox["count"], outbox["oldest"], rejected)
+    return Health(_last_event_at(), outbox["count"], outbox["oldest"], rejected)
+
+
+def running_jobs() -> list[RunningJob]:
+    """What agents have begun, oldest first; not what was moved in and nobody awaits."""
+    jobs = Job.objects.filter(phase=Phase.STARTED.value, lease_until__isnull=False)
+    names_of_run = ("run__instrument__name", "run__number")
+    found = jobs.order_by("started_at", "id")[:MOST_RUNNING]
+    return [
+        RunningJob(*row) for row in found.values_list("agent", *names_of_run, "step", "started_at")
+    ]
+
+
+def open_discrepancies_by_instrument() -> list[Discrepancies]:
+    """Instruments with discrepancies that are not settled, by name."""
+    found = Discrepancy.objects.filter(settled_at=None).values("instrument__name")
+    counted = found.annotate(count=Count("id"), newest=Max("found_at")).order_by("instrument__name")
+    return [
+        Discrepancies(*row) for row in counted.values_list("instrument__name", "count", "newest")
+    ]
 
 
 def rejected_messages(
@@ -269,6 +353,20 @@ def rejected_messages(
 
 def rejected_message(message_id: int) -> RejectedMessage | None:
     return RejectedMessage.objects.filter(id=message_id).first()
+
+
+def _events_of(run: Run) -> "QuerySet[Event]":
+    """A run's events, newest first, from the months that they can be in: see `models.Event`."""
+    between = (run.created_at - _AROUND_A_RUN, run.updated_at + _AROUND_A_RUN)
+    events = Event.objects.filter(run=run, received_at__range=between)
+    return events.order_by("-received_at", "-id")
+
+
+def _last_event_at() -> dt.datetime | None:
+    """When the newest event came: of the last months if there is one, else of all months."""
+    newest = Event.objects.order_by("-received_at").values_list("received_at", flat=True)
+    recent = newest.filter(received_at__gte=timezone.now() - _RECENT)
+    return recent.first() or newest.first()
 
 
 def _with_names(runs: "QuerySet[Run]") -> "QuerySet[Run]":

@@ -12,9 +12,9 @@ from django.db.backends.utils import CursorWrapper
 
 from workflow_manager import rows
 from workflow_manager.domain import destinations as names
-from workflow_manager.domain.rules import WISH_QUEUES
-from workflow_manager.domain.steps import Step
-from workflow_manager.ledger import JobRecord, RunLedger
+from workflow_manager.domain.rules import WISH_QUEUES, rule_for
+from workflow_manager.domain.steps import Phase, Step
+from workflow_manager.ledger import JobRecord, RunLedger, agent_of
 from workflow_manager.models import Run
 from workflow_manager.protocol.messages import RunMessage
 from workflow_manager.rows import Event, Identity, LockedRun, RunKey
@@ -78,7 +78,7 @@ def record(received: Sequence[Received], rejections: Sequence[Rejection] = ()) -
         if written.has_held or written.has_ended:
             notify(cursor, JOBS)
         _keep_rejected(cursor, rejections)
-        notify(cursor, CHANGES, _changed_keys(list(changed), has_rejections=bool(rejections)))
+        notify(cursor, CHANGES, changed_keys(list(changed), has_rejections=bool(rejections)))
 
 
 def request_step(run: Run, step: Step | None, *, by: str, reason: str = "") -> None:
@@ -178,11 +178,16 @@ def _is_repeated(
 
 
 def _identity(ledger: RunLedger, item: Received) -> Identity:
-    """A report is known by the job that it is about, any other message by its own number."""
+    """A report is known by the job that it is about, any other message by its own number.
+
+    A start is known by its agent as well: when one dies, the broker gives the job to another.
+    """
     job = ledger.referenced(item.message)
-    if job is None or item.message.queue in _WISHES:
-        return (item.message.queue, item.message_id)
-    return (item.message.queue, rows.job_identity(job))
+    queue = item.message.queue
+    if job is None or queue in _WISHES:
+        return (queue, item.message_id)
+    agent = agent_of(item.message) if rule_for(queue).phase == Phase.STARTED else ""
+    return (queue, f"{rows.job_identity(job)} {agent}".strip())
 
 
 def _take_in_one(run: LockedRun, item: Received, identity: Identity) -> None:
@@ -260,7 +265,8 @@ def _storable(text: str) -> str:
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _changed_keys(runs: Sequence[RunKey], *, has_rejections: bool) -> list[str]:
+def changed_keys(runs: Sequence[RunKey], *, has_rejections: bool = False) -> list[str]:
+    """What web processes are told when these runs changed."""
     keys = [f"run {instrument}/{number}" for instrument, number in runs]
     keys += sorted({f"instrument {instrument}" for instrument, _ in runs})
     return [*keys, "rejected"] if has_rejections else keys

@@ -1,13 +1,15 @@
 """The facility's home and a run page in a real browser, while things happen."""
 
 import itertools
+import re
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser import log_in_page
 from tests.facility import Facility
@@ -184,6 +186,114 @@ def test_a_plot_appears_and_keeps_its_zoom(
     page.screenshot(path=screenshots / "run-plot.png")
 
 
+GATED = """
+import sys, time
+from pathlib import Path
+while not Path(%r).exists():
+    time.sleep(0.05)
+if Path(%r).read_text() == "fail":
+    raise RuntimeError("the vanadium is missing")
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """A run whose reduction waits for a word, `go` or `fail`, and then ends at once."""
+
+    number: int
+    gate: Path
+
+    def say(self, word: str) -> None:
+        draft = self.gate.with_suffix(".draft")
+        draft.write_text(word)
+        draft.rename(self.gate)
+
+
+@pytest.fixture
+def gated(facility: Facility) -> Iterator[Gated]:
+    number = next(_numbers)
+    gated = Gated(number, facility.root / f"gate-{number}")
+    facility.install("HYS", GATED % (str(gated.gate), str(gated.gate)))
+    data = facility.root / "SNS/HYS/IPTS-42/nexus" / f"HYS_{number}.nxs.h5"
+    data.parent.mkdir(parents=True, exist_ok=True)
+    data.write_bytes(b"data")
+    facility.send(DATA_READY, message("HYS", number))
+    assert facility.await_true(lambda: bool(_rows(facility, "hys", number)), 20)
+    yield gated
+    gated.say("go")
+
+
+def attempt(page: Page, label: str, number: int = 1) -> Locator:
+    """The newest row of the waterfall for an attempt at a step."""
+    rows = page.locator("#attempts tr[id]", has=page.get_by_role("rowheader", name=label))
+    return rows.filter(has_text=f"{label} {number}" if number > 1 else label).first
+
+
+def drawn_until(row: Locator) -> float:
+    """Where the running bar ends, in units of the axis."""
+    bar = row.locator("rect.ran")
+    return float(bar.get_attribute("x") or 0) + float(bar.get_attribute("width") or 0)
+
+
+def test_the_waterfall_follows_a_reduction(
+    page: Page, facility: Facility, gated: Gated, watched: Watched, screenshots: Path
+) -> None:
+    page.goto(f"{facility.endpoints.web}/report/hys/{gated.number}/")
+    await_stream(page)
+    reduction = attempt(page, "Reduction")
+    expect(reduction).to_have_attribute("data-fate", "started", timeout=20_000)
+    mark(page)
+    expect(reduction.locator("[data-name=Ran] time.age")).to_be_visible()
+    assert drawn_until(reduction) == pytest.approx(1000, abs=1)
+    before = page.locator("#attempts .ends").first.inner_text()
+    # The axis goes on by itself, although nothing is told meanwhile.
+    expect(page.locator("#attempts .ends").first).not_to_have_text(before, timeout=10_000)
+    gated.say("go")
+    expect(reduction).to_have_attribute("data-fate", "done", timeout=20_000)
+    expect(reduction.locator("[data-name=Ran]")).to_have_text(re.compile(r"\d s$"))
+    expect(attempt(page, "Reduction cataloguing")).to_have_attribute("data-fate", "done")
+    expect(reduction.locator("[data-name=Agent]")).not_to_have_text("\N{EN DASH}")
+    assert is_marked(page)
+    page.screenshot(path=screenshots / "waterfall.png", full_page=True)
+
+
+def test_a_click_reduces_again(
+    browser: Browser, facility: Facility, gated: Gated, screenshots: Path
+) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    watched = Watched(page, facility.endpoints.web)
+    passwords = facility.endpoints.passwords
+    log_in_page(page, facility.endpoints.web, "scientist", passwords["scientist"])
+    page.goto(f"{facility.endpoints.web}/report/hys/{gated.number}/")
+    await_stream(page)
+    gated.say("fail")
+    first = attempt(page, "Reduction")
+    expect(first).to_have_attribute("data-fate", "failed", timeout=20_000)
+    first.locator("summary").click()
+    expect(first.locator("pre")).to_contain_text("the vanadium is missing")
+    with page.expect_response(
+        lambda answer: "attempts" in answer.request.headers.get("hx-target", "")
+    ):
+        facility.send("/queue/POSTPROCESS.INFO", report("HYS", gated.number))
+    # What a person has opened stays open when the rows are read again.
+    expect(page.locator("#events")).to_contain_text("Note")
+    expect(first.locator("pre")).to_be_visible()
+    gated.say("go")
+    page.get_by_role("link", name="Reduce again").click()
+    expect(page.locator(".question .verdict")).to_contain_text("Reduction failed")
+    page.get_by_label("Reason").fill("The vanadium is there")
+    page.get_by_role("button", name="Reduce again").click()
+    page.wait_for_url(f"**/report/hys/{gated.number}/#attempts-title")
+    second = attempt(page, "Reduction", 2)
+    expect(second).to_contain_text("Asked for by scientist: The vanadium is there")
+    expect(second).to_have_attribute("data-fate", "done", timeout=20_000)
+    expect(page.locator("#verdict")).to_contain_text("Reduced in", timeout=20_000)
+    page.screenshot(path=screenshots / "reduced-again.png", full_page=True)
+    assert watched.complaints == []
+    context.close()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_pages_fit_a_phone_in_both_themes(
     theme: Any, browser: Browser, facility: Facility, run: int, screenshots: Path
@@ -193,10 +303,12 @@ def test_pages_fit_a_phone_in_both_themes(
     page = context.new_page()
     passwords = facility.endpoints.passwords
     log_in_page(page, facility.endpoints.web, "admin", passwords["admin"])
-    addresses = ("/dasmon/", "/report/seq/", f"/report/seq/{run}/", "/system/rejected/")
-    for place, address in enumerate(addresses):
+    live = ("/dasmon/", "/report/seq/", f"/report/seq/{run}/", "/system/rejected/", "/system/")
+    still = (f"/report/seq/{run}/reduce/", "/system/batches/new/?instrument=seq")
+    for place, address in enumerate((*live, "/system/batches/", *still)):
         page.goto(facility.endpoints.web + address)
-        await_stream(page)
+        if address not in still:
+            await_stream(page)
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, address
         page.screenshot(path=screenshots / f"phone-{theme}-{place}.png")
     brightness = page.evaluate(

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -29,8 +30,32 @@ def may_see_rejected(user: User) -> bool:
     return _is_active(user) and bool(getattr(user, "is_staff", False))
 
 
+def may_see_system(user: User) -> bool:
+    """How managers, agents and queues are: the facility's staff."""
+    return _is_active(user) and bool(getattr(user, "is_staff", False))
+
+
+def may_settle_rejected(user: User) -> bool:
+    """Replay and discard: whoever may see them."""
+    return may_see_rejected(user)
+
+
+def may_request(user: User) -> bool:
+    """Ask for steps of runs again, one run or many: staff and instrument scientists."""
+    if not _is_active(user):
+        return False
+    return bool(getattr(user, "is_staff", False)) or SCIENTIST in _groups(user)
+
+
+def may_steer(user: User, requested_by: str) -> bool:
+    """Pause, cancel or repeat a batch: staff, and a scientist the own ones."""
+    if not may_request(user):
+        return False
+    return bool(getattr(user, "is_staff", False)) or user.get_username() == requested_by
+
+
 def may_listen(user: User) -> bool:
-    """Notices carry only names of things that changed, all of which the run pages show."""
+    """Notices carry only names and numbers of things that changed, and nothing of what they are."""
     return may_see_runs(user)
 
 
@@ -49,12 +74,38 @@ def required(policy: Policy) -> Callable[[View], View]:
     return decorate
 
 
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The questions that every page's frame asks; each costs nothing until it is asked."""
+
+    user: User
+
+    @property
+    def see_system(self) -> bool:
+        return may_see_system(self.user)
+
+    @property
+    def request(self) -> bool:
+        return may_request(self.user)
+
+
+def allowed(request: HttpRequest) -> dict[str, Allowed]:
+    """Context of every template: `may.request`, `may.see_system`."""
+    return {"may": Allowed(request.user)}
+
+
 def _is_active(user: User) -> bool:
     return user.is_authenticated and user.is_active
 
 
 def _is_upload_account(user: User) -> bool:
-    groups = getattr(user, "groups", None)
-    if groups is None or getattr(user, "is_staff", False):
-        return False
-    return bool(groups.filter(name=UPLOADS).exists())
+    return not getattr(user, "is_staff", False) and UPLOADS in _groups(user)
+
+
+def _groups(user: User) -> frozenset[str]:
+    """The names of a person's groups, asked once in a request, for which the object lives."""
+    if "group_names" not in user.__dict__:
+        groups = getattr(user, "groups", None)
+        names = () if groups is None else groups.values_list("name", flat=True)
+        user.__dict__["group_names"] = frozenset(names)
+    return frozenset(user.__dict__["group_names"])

@@ -13,8 +13,13 @@ from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
 from webmon.runs.pages import RunRow, Tile
+from webmon.runs.waterfall import Attempt, Bar, Part, Stretch
 from webmon.ui.templatetags.shown import age, duration, sparkline, state, strip
 from workflow_manager.domain.steps import Phase, Step
+
+# The length of the waterfall's axis, and of the shortest bar that can be seen on it.
+AXIS = 1000
+SHORTEST = 6
 
 _ROW = (
     '<tr id="run-{id}" data-state="{state}"><th scope="row"><a id="run-link-{id}" href="{address}">'
@@ -46,6 +51,32 @@ def row_list(rows: Iterable[RunRow], now: dt.datetime) -> SafeString:
 def tile_list(tiles: Iterable[Tile], now: dt.datetime) -> SafeString:
     """The list items of these instruments."""
     return mark_safe("".join(_tile(tile, now) for tile in tiles))  # noqa: S308 (escaped below)
+
+
+def attempt_bars(attempt: Attempt, stretch: Stretch) -> SafeString:
+    """An attempt on the axis of its stretch, 1000 units long; the columns beside say it in words.
+
+    Waiting is a thin line and running a bar, so that they differ without colours too.
+    """
+    drawn = "".join(_bar(bar, stretch) for bar in attempt.bars)
+    return mark_safe(  # noqa: S308 (made of numbers)
+        f'<svg class="bars" viewBox="0 0 {AXIS} 16" preserveAspectRatio="none" '
+        f'aria-hidden="true">{drawn}</svg>'
+    )
+
+
+def _bar(bar: Bar, stretch: Stretch) -> str:
+    scale = AXIS / max(stretch.lasts.total_seconds(), 0.001)
+    left = scale * (bar.begins_at - stretch.begins_at).total_seconds()
+    width = scale * (bar.ends_at - bar.begins_at).total_seconds()
+    if bar.part is not Part.RUNNING:
+        return f'<path class="{_LINES[bar.part]}" d="M{left:.4g} 8h{width:.4g}"/>'
+    width = max(width, SHORTEST)
+    left = min(left, AXIS - width)
+    return f'<rect class="ran" x="{left:.4g}" y="1" width="{width:.4g}" height="14"/>'
+
+
+_LINES = {Part.HERE: "here", Part.FOR_AGENT: "for-agent"}
 
 
 def run_address(instrument: str, number: int) -> str:

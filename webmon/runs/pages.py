@@ -6,6 +6,7 @@ The same value becomes HTML and JSON, so the two cannot disagree.
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,11 +16,15 @@ from webmon.runs.verdict import (
     RunFacts,
     StepFacts,
     Verdict,
+    Wait,
     WhyNotReduced,
     first_line,
     verdict,
     without_step,
 )
+from webmon.runs.waits import waits
+from webmon.runs.waterfall import Waterfall, waterfall
+from webmon.runs.wishes import Wish
 from webmon.runs.words import event_words
 from workflow_manager import selectors
 from workflow_manager.domain import destinations
@@ -30,6 +35,7 @@ from workflow_manager.selectors import HourOfRuns, InstrumentNow, Position, RunF
 
 ROWS = 50
 EVENTS = 500
+ATTEMPTS = 20
 HOURS = 24
 LARGEST_NUMBER = 2**31 - 1
 
@@ -139,12 +145,37 @@ class RunPage:
     data_file: str
     steps: tuple[StepFacts, ...]
     errors: tuple[StepFacts, ...]
+    waterfall: Waterfall
+    may_request: bool
     events: tuple[EventRow, ...]
     is_first_part: bool
     older: str
     previous: int | None
     next: int | None
     read_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptsPart:
+    """What changes on a run page while something is under way, without the rest."""
+
+    instrument: str
+    number: int
+    waterfall: Waterfall
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPage:
+    """The question before a step of a run is asked for again; `problem` says why it was not."""
+
+    instrument: str
+    number: int
+    wish: Wish
+    verdict: Verdict
+    state: RunState
+    under_way: tuple[str, ...]
+    reason: str
+    problem: str
 
 
 def home_page(wanted: RunFilter, older_than: Position | None, now: dt.datetime) -> HomePage:
@@ -208,13 +239,18 @@ def _tiles(
     return tuple(_tile(each, jobs, hours.get(each.instrument.id, []), day) for each in found)
 
 
-def run_page(run: Run, older_than: Position | None, now: dt.datetime) -> RunPage:
+def run_page(
+    run: Run,
+    older_than: Position | None,
+    now: dt.datetime,
+    *,
+    attempts_before: Position | None = None,
+    may_request: bool = False,
+) -> RunPage:
     """One more event is read to know whether there is a next part."""
-    jobs = selectors.jobs_of(run)
     events = selectors.events_of(run, limit=EVENTS + 1, older_than=older_than)
     shown = events[:EVENTS]
-    newest = _newest_of_steps(jobs)
-    facts = run_facts(run, newest, _why_not_reduced(run))
+    facts = _whole_facts(run)
     before, after = selectors.neighbours(run)
     steps = tuple(facts.steps[step] for step in Step)
     return RunPage(
@@ -228,6 +264,8 @@ def run_page(run: Run, older_than: Position | None, now: dt.datetime) -> RunPage
         data_file=run.data_file,
         steps=steps,
         errors=tuple(step for step in steps if step.phase is Phase.FAILED and step.error),
+        waterfall=run_waterfall(run, attempts_before, now),
+        may_request=may_request,
         events=tuple(_event_row(event) for event in shown),
         is_first_part=older_than is None,
         older=_event_place(shown[-1]) if len(events) > EVENTS else "",
@@ -237,17 +275,63 @@ def run_page(run: Run, older_than: Position | None, now: dt.datetime) -> RunPage
     )
 
 
+def attempts_part(run: Run, older_than: Position | None, now: dt.datetime) -> AttemptsPart:
+    return AttemptsPart(run.instrument.name, run.number, run_waterfall(run, older_than, now))
+
+
+def request_page(run: Run, wish: Wish, *, reason: str = "", problem: str = "") -> RequestPage:
+    """What the person should know before asking: how the run is, and what is under way already."""
+    facts = _whole_facts(run)
+    wanted = set(Step) if wish.step is None else {wish.step}
+    under_way = (
+        each.step.label
+        for each in facts.steps.values()
+        if each.step in wanted and each.phase in {Phase.REQUESTED, Phase.STARTED}
+    )
+    return RequestPage(
+        instrument=run.instrument.name,
+        number=run.number,
+        wish=wish,
+        verdict=verdict(facts),
+        state=facts.state,
+        under_way=tuple(under_way),
+        reason=reason,
+        problem=problem,
+    )
+
+
+def run_waterfall(run: Run, older_than: Position | None, now: dt.datetime) -> Waterfall:
+    """One part of a run's attempts."""
+    found = selectors.attempts_of(run, limit=ATTEMPTS + 1, older_than=older_than)
+    last = found[ATTEMPTS - 1].job if len(found) > ATTEMPTS else None
+    older = f"{last.requested_at.isoformat()}~{last.id}" if last else ""
+    is_first = older_than is None
+    return waterfall(found[:ATTEMPTS], now, is_first_part=is_first, older=older)
+
+
+def _whole_facts(run: Run) -> RunFacts:
+    """Facts with the reasons for what waits and for what was left out."""
+    jobs = selectors.newest_jobs_of(run)
+    newest = {(run.id, Step(job.step)): job for job in jobs if job.step in set(Step)}
+    why_not = _why_not_reduced(run, newest.get((run.id, Step.REDUCTION)))
+    return run_facts(run, newest, why_not, waits(run.instrument, newest.values()))
+
+
 def run_facts(
     run: Run,
     jobs: Mapping[tuple[int, Step], Job],
     why_not_reduced: WhyNotReduced = WhyNotReduced.UNKNOWN,
+    waits_of: Mapping[str, Wait] = MappingProxyType({}),
 ) -> RunFacts:
     """What a verdict needs; `jobs` are the newest attempts by run and step."""
     return RunFacts(
         instrument=run.instrument.name,
         created_at=run.created_at,
         data_ready_at=run.data_ready_at,
-        steps={step: _step_facts(run, step, jobs.get((run.id, step))) for step in Step},
+        steps={
+            step: _step_facts(run, step, jobs.get((run.id, step)), waits_of.get(step))
+            for step in Step
+        },
         why_not_reduced=why_not_reduced,
     )
 
@@ -277,13 +361,7 @@ def expected_interval(runs: int, span: dt.timedelta) -> dt.timedelta | None:
     return span / runs if runs >= 3 else None
 
 
-def _newest_of_steps(jobs: Sequence[Job]) -> dict[tuple[int, Step], Job]:
-    counted = (job for job in jobs if job.cancelled_at is None and job.step in set(Step))
-    by_attempt = sorted(counted, key=lambda job: job.attempt)
-    return {(job.run_id, Step(job.step)): job for job in by_attempt}
-
-
-def _step_facts(run: Run, step: Step, job: Job | None) -> StepFacts:
+def _step_facts(run: Run, step: Step, job: Job | None, wait: Wait | None) -> StepFacts:
     phase = run.phase(step)
     if job is None:
         return StepFacts(step, phase)
@@ -296,15 +374,24 @@ def _step_facts(run: Run, step: Step, job: Job | None) -> StepFacts:
         started_at=job.started_at,
         ended_at=job.ended_at,
         error=job.error,
+        reason=job.reason,
+        wait=wait,
     )
 
 
-def _why_not_reduced(run: Run) -> WhyNotReduced:
-    """What the newest message says that ended the reduction without one."""
+def _why_not_reduced(run: Run, reduction: Job | None) -> WhyNotReduced:
+    """A route that left it out, or what the newest message says that ended it without one."""
     if run.phase(Step.REDUCTION) is not Phase.SKIPPED:
         return WhyNotReduced.UNKNOWN
+    if reduction is not None and _was_left_out(reduction):
+        return WhyNotReduced.ROUTE
     queue = selectors.newest_queue(run, _SKIPPED_BY)
     return _SKIPPED_BY.get(queue, WhyNotReduced.UNKNOWN)
+
+
+def _was_left_out(job: Job) -> bool:
+    """A step that a route leaves out ends in the moment in which it would have been asked for."""
+    return bool(job.reason) and job.sent_at is None and job.ended_at == job.requested_at
 
 
 _SKIPPED_BY = {

@@ -27,7 +27,54 @@ class WhyNotReduced(enum.StrEnum):
 
     NO_SCRIPT = "no script"
     NOT_NEEDED = "not needed"
+    ROUTE = "route"
     UNKNOWN = "unknown"
+
+
+class Waits(enum.StrEnum):
+    """What a step that was asked for, and that nobody has begun, waits for."""
+
+    PAUSED = "its batch is paused"
+    BATCH = "its turn in its batch"
+    LIMIT = "the instrument's limit"
+    TURN = "its turn"
+    BROKER = "the broker"
+    SENDING = "being sent"
+    NO_AGENT = "an agent that lives"
+    AGENT = "a free agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why a step waits: for what, and the facts that the sentence about it needs."""
+
+    waits: Waits
+    instrument: str = ""
+    batch: int = 0
+    batch_of: str = ""
+    limit: int = 0
+
+    @property
+    def words(self) -> str:
+        """The reason as the end of a sentence."""
+        return _WHY_IT_WAITS[self.waits].format(
+            instrument=self.instrument.upper(),
+            batch=self.batch,
+            batch_of=self.batch_of,
+            limit=self.limit,
+        )
+
+
+_WHY_IT_WAITS = {
+    Waits.PAUSED: "batch {batch} of {batch_of} is paused",
+    Waits.BATCH: "batch {batch} of {batch_of} goes on when fresh runs leave agents free",
+    Waits.LIMIT: "no more than {limit} jobs of {instrument} may be under way at once",
+    Waits.TURN: "it is held here until its turn",
+    Waits.BROKER: "no workflow manager is connected to the broker, so nothing is sent",
+    Waits.SENDING: "its message is not sent yet",
+    Waits.NO_AGENT: "no agent gives a sign of life",
+    Waits.AGENT: "no agent has taken it yet",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +89,8 @@ class StepFacts:
     started_at: dt.datetime | None = None
     ended_at: dt.datetime | None = None
     error: str = ""
+    reason: str = ""
+    wait: Wait | None = None
 
     @property
     def waited(self) -> dt.timedelta | None:
@@ -111,7 +160,8 @@ def _waiting(run: RunFacts, reduction: StepFacts) -> Verdict:
 
 def _requested(run: RunFacts, reduction: StepFacts) -> Verdict:
     since = reduction.requested_at or run.data_ready_at or run.created_at
-    rest = ": no agent has taken it yet." + _and(_failed_catalogue(run))
+    wait = reduction.wait or Wait(Waits.AGENT)
+    rest = f": {wait.words}." + _and(_failed_catalogue(run))
     return Verdict(Tone.BUSY, "Waiting for reduction since ", since, rest)
 
 
@@ -136,6 +186,8 @@ def _failed(run: RunFacts, reduction: StepFacts) -> Verdict:
 def _skipped(run: RunFacts, reduction: StepFacts) -> Verdict:
     failed = _failed_catalogue(run)
     tone = Tone.BAD if failed else Tone.CALM
+    if run.why_not_reduced is WhyNotReduced.ROUTE:
+        return Verdict(tone, f"Not reduced. {reduction.reason}" + _and(failed))
     reason = _WHY_NOT_REDUCED[run.why_not_reduced].format(run.instrument.upper())
     return Verdict(tone, f"Not reduced{reason}." + _and(failed))
 

@@ -1,6 +1,14 @@
 """Queues in the words of a beamline; the raw names stay visible in small print."""
 
+import re
+
 from workflow_manager.domain import destinations as names
+
+# Queues are written in capitals with points between the words; names of people are not.
+_QUEUE = re.compile(r"[A-Z0-9_]+(\.[A-Z0-9_]+)+")
+
+# Who asks when nobody does: an attempt of which nothing was heard is made again.
+RECOVERY = "recovery"
 
 _WORDS = {
     names.POSTPROCESS_DATA_READY: "Run ended, data file complete",
@@ -37,3 +45,15 @@ _WORDS = {
 def event_words(queue: str) -> str:
     """What a message on this queue says; an unknown queue speaks for itself."""
     return _WORDS.get(names.bare_name(queue), "Message received")
+
+
+def asked_by(requested_by: str) -> str:
+    """What stands for a job's reason: the message before it in words, or the person's name."""
+    if requested_by == RECOVERY:
+        return "Sent again by itself"
+    name = names.bare_name(requested_by)
+    if name in _WORDS:
+        return _WORDS[name]
+    if not requested_by:
+        return ""
+    return f"After {name}" if _QUEUE.fullmatch(name) else f"Asked for by {requested_by}"

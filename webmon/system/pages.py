@@ -1,25 +1,98 @@
-"""Values of the pages about messages that could not be handled."""
+"""Values of the pages about the system: how its parts are, and what could not be handled."""
 
 import datetime as dt
+import enum
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from workflow_manager import selectors
-from workflow_manager.models import RejectedMessage
-from workflow_manager.selectors import Position
+from webmon.runs.verdict import Tone
+from workflow_manager import health, reconciliation, selectors
+from workflow_manager.domain.liveness import AGENT_LATE, MANAGER_LATE, Liveness
+from workflow_manager.health import AgentHealth, ManagerHealth, OutboxHealth, QueueHealth
+from workflow_manager.models import Discrepancy, RejectedMessage
+from workflow_manager.selectors import Discrepancies, Position, RunningJob
 
 ROWS = 50
+DISCREPANCIES = 500
 SHOWN_BYTES = 256 * 1024
+
+
+class Light(enum.StrEnum):
+    """How a part of the system is, in the words that stand beside it."""
+
+    GOOD = "good"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent with what it does now."""
+
+    health: AgentHealth
+    jobs: tuple[RunningJob, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemPage:
+    """Every part of the system, with the age of what is known of it.
+
+    `database_answers_in` is how long the database took to answer; if it did not, there is no page.
+    `manager_every` and `agent_every` are how often signs are expected.
+    """
+
+    tone: Tone
+    sentence: str
+    database_answers_in: dt.timedelta
+    broker: Light
+    broker_at: dt.datetime | None
+    last_event_at: dt.datetime | None
+    managers: tuple[ManagerHealth, ...]
+    outbox: OutboxHealth
+    agents: tuple[Agent, ...]
+    queues: tuple[QueueHealth, ...]
+    rejected: int
+    discrepancies: tuple[Discrepancies, ...]
+    manager_every: dt.timedelta
+    agent_every: dt.timedelta
+    read_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DiscrepancyRow:
+    """`has_run` tells whether there is a run page to go to."""
+
+    instrument: str
+    number: int
+    kind: str
+    has_run: bool
+    data_file: str
+    found_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DiscrepancyPage:
+    """Newest first; `is_cut` if there are more than are shown."""
+
+    instrument: str
+    rows: tuple[DiscrepancyRow, ...]
+    is_cut: bool
+    read_at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
+    """`outcome` is `open` while nobody has settled the message."""
+
     id: int
     destination: str
     reason: str
     received_at: dt.datetime
     size: int
+    outcome: str
+    outcome_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +100,7 @@ class RejectedListPage:
     """Newest first; `older` is the `before` of the next part, empty at the end."""
 
     rows: tuple[RejectedRow, ...]
+    shows_all: bool
     is_first_part: bool
     older: str
     read_at: dt.datetime
@@ -46,17 +120,108 @@ class RejectedPage:
     pretty: str
     raw: str
     is_cut: bool
+    outcome: str
+    outcome_at: dt.datetime | None
+    outcome_by: str
+    outcome_reason: str
+    said: str
+    problem: str
 
 
-def rejected_list_page(older_than: Position | None, now: dt.datetime) -> RejectedListPage:
-    found = selectors.rejected_messages(limit=ROWS + 1, older_than=older_than)
+def system_page(now: dt.datetime) -> SystemPage:
+    """A question for each part; the database is timed with the first."""
+    begun = time.perf_counter()
+    managers = health.managers()
+    answered_in = dt.timedelta(seconds=time.perf_counter() - begun)
+    known, outbox, agents = selectors.health(), health.outbox(), health.agents()
+    broker, broker_at = _broker(managers)
+    tone, sentence = _cause(managers, broker, agents)
+    return SystemPage(
+        tone=tone,
+        sentence=sentence,
+        database_answers_in=answered_in,
+        broker=broker,
+        broker_at=broker_at,
+        last_event_at=known.last_event_at,
+        managers=tuple(managers),
+        outbox=outbox,
+        agents=_agents(agents),
+        queues=tuple(health.queues()),
+        rejected=known.rejected,
+        discrepancies=tuple(selectors.open_discrepancies_by_instrument()),
+        manager_every=MANAGER_LATE,
+        agent_every=AGENT_LATE,
+        read_at=now,
+    )
+
+
+def _broker(managers: Sequence[ManagerHealth]) -> tuple[Light, dt.datetime | None]:
+    """What the managers that live say of the broker, and when the last said so."""
+    alive = [each for each in managers if each.liveness is Liveness.OK]
+    if not alive:
+        return Light.UNKNOWN, max((each.seen_at for each in managers), default=None)
+    light = Light.GOOD if any(each.is_connected for each in alive) else Light.BAD
+    return light, max(each.seen_at for each in alive)
+
+
+def _cause(
+    managers: Sequence[ManagerHealth], broker: Light, agents: Sequence[AgentHealth]
+) -> tuple[Tone, str]:
+    """The first part in the chain that is ill explains those behind it, so it is told."""
+    if not managers:
+        return Tone.BAD, "No workflow manager was ever heard: start manage.py run_workflow_manager."
+    if broker is Light.UNKNOWN:
+        return Tone.BAD, "No workflow manager runs: messages wait in the broker, nothing is lost."
+    if broker is Light.BAD:
+        return Tone.BAD, "The message broker is away: nothing arrives and nothing is sent."
+    if not any(each.liveness is Liveness.OK for each in agents):
+        return Tone.BAD, "No agent gives a sign of life: jobs wait in the broker."
+    # One that has been silent for long was taken away: the table still shows it.
+    late = [each.name for each in agents if each.liveness is Liveness.LATE]
+    if late:
+        return Tone.BUSY, f"Everything works but for agents that are late: {', '.join(late)}."
+    return Tone.GOOD, "Every part gives its signs of life."
+
+
+def _agents(agents: Sequence[AgentHealth]) -> tuple[Agent, ...]:
+    jobs: dict[str, list[RunningJob]] = {}
+    for job in selectors.running_jobs():
+        jobs.setdefault(job.agent, []).append(job)
+    return tuple(Agent(each, tuple(jobs.get(each.name, ()))) for each in agents)
+
+
+def discrepancy_page(instrument: str, now: dt.datetime) -> DiscrepancyPage:
+    """What is not settled, of one instrument or of all."""
+    limit = DISCREPANCIES + 1
+    found = reconciliation.open_discrepancies(instrument=instrument, limit=limit)
+    rows = tuple(map(_discrepancy, found[:DISCREPANCIES]))
+    return DiscrepancyPage(instrument, rows, len(found) > DISCREPANCIES, now)
+
+
+def _discrepancy(found: Discrepancy) -> DiscrepancyRow:
+    return DiscrepancyRow(
+        instrument=found.instrument.name,
+        number=found.number,
+        kind=found.kind,
+        has_run=found.kind == Discrepancy.Kind.RUN_WITHOUT_FILE,
+        data_file=found.data_file,
+        found_at=found.found_at,
+    )
+
+
+def rejected_list_page(
+    older_than: Position | None, now: dt.datetime, *, shows_all: bool = False
+) -> RejectedListPage:
+    outcome = None if shows_all else RejectedMessage.Outcome.OPEN
+    found = selectors.rejected_messages(limit=ROWS + 1, older_than=older_than, outcome=outcome)
     shown = found[:ROWS]
     last = shown[-1] if len(found) > ROWS else None
     older = f"{last.received_at.isoformat()}~{last.id}" if last else ""
-    return RejectedListPage(tuple(map(_row, shown)), older_than is None, older, now)
+    return RejectedListPage(tuple(map(_row, shown)), shows_all, older_than is None, older, now)
 
 
-def rejected_page(message: RejectedMessage) -> RejectedPage:
+def rejected_page(message: RejectedMessage, *, said: str = "", problem: str = "") -> RejectedPage:
+    """`said` is what came of a wish about it, `problem` why nothing came of it."""
     body = bytes(message.body)
     return RejectedPage(
         id=message.id,
@@ -69,6 +234,12 @@ def rejected_page(message: RejectedMessage) -> RejectedPage:
         pretty=_pretty(body),
         raw=visible(body[:SHOWN_BYTES]),
         is_cut=len(body) > SHOWN_BYTES,
+        outcome=message.outcome,
+        outcome_at=message.outcome_at,
+        outcome_by=message.outcome_by,
+        outcome_reason=message.outcome_reason,
+        said=said,
+        problem=problem,
     )
 
 
@@ -97,5 +268,11 @@ def _pretty(body: bytes) -> str:
 
 def _row(message: RejectedMessage) -> RejectedRow:
     return RejectedRow(
-        message.id, message.destination, message.reason, message.received_at, len(message.body)
+        id=message.id,
+        destination=message.destination,
+        reason=message.reason,
+        received_at=message.received_at,
+        size=len(message.body),
+        outcome=message.outcome,
+        outcome_by=message.outcome_by,
     )

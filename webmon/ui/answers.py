@@ -25,12 +25,14 @@ def wants_json(request: HttpRequest) -> bool:
     return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
 
 
-def answer(request: HttpRequest, template: str, page: Any, **more: Any) -> HttpResponse:
+def answer(
+    request: HttpRequest, template: str, page: Any, *, status: int = 200, **more: Any
+) -> HttpResponse:
     """Render a frozen value; templates see it as `page`."""
     if wants_json(request):
-        response = HttpResponse(as_json(page), content_type="application/json")
+        response = HttpResponse(as_json(page), content_type="application/json", status=status)
     else:
-        response = render(request, template, {"page": page, **more})
+        response = render(request, template, {"page": page, **more}, status=status)
     # The same address answers in three ways, and what it says changes with each run.
     patch_vary_headers(response, ["Accept", "HX-Request", "HX-Target"])
     patch_cache_control(response, private=True, no_cache=True)

@@ -1,15 +1,7 @@
-"""What was moved in from the replaced system, and its tables as read-only views."""
-
-from pathlib import Path
+"""What was moved in from the replaced system."""
 
 import django.db.models.deletion
 from django.db import migrations, models
-
-_VIEWS = Path(__file__).parents[1] / "sql" / "legacy_views.sql"
-_UNDO = """
-DROP INDEX IF EXISTS event_of_unknown_queue;
-DROP SCHEMA IF EXISTS legacy CASCADE;
-"""
 
 
 class Migration(migrations.Migration):
@@ -43,5 +35,4 @@ class Migration(migrations.Migration):
                 "db_table": "workflow_imported_run",
             },
         ),
-        migrations.RunSQL(_VIEWS.read_text(encoding="utf-8"), _UNDO),
     ]

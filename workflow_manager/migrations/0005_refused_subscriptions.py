@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("workflow_manager", "0003_ledger"),
+        ("workflow_manager", "0004_event_partitions"),
     ]
 
     operations = [

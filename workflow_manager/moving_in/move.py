@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 from django.db import OperationalError, connection, transaction
 
+from workflow_manager import event_partitions
+from workflow_manager.event_partitions import Month
 from workflow_manager.moving_in.batches import move_history
 from workflow_manager.moving_in.old_system import OldSystem
 from workflow_manager.moving_in.report import Report, report
@@ -29,6 +31,8 @@ def move_in(there: OldSystem, runs_at_once: int, tell: Callable[[str], None]) ->
     with _alone():
         changed, pending, statuses = _prepare(there)
         tell(f"{pending} runs to move, {statuses} statuses there")
+        if pending:
+            event_partitions.provide([Month.of(day) for day in there.months()])
         runs = read = 0
         for moved in move_history(there, runs_at_once):
             runs += moved.runs

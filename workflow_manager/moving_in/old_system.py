@@ -1,5 +1,6 @@
 """The installation that is moved from: read only, as it is at one moment."""
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
@@ -12,7 +13,6 @@ from workflow_manager.sql import MOVING_IN
 
 # What is not moved yet, and where it will go. Its rows stay where they are until then.
 LEFT_FOR_LATER = (
-    "report_task",
     "report_statusqueuemessagecount",
     "dasmon_parameter",
     "dasmon_activeinstrument",
@@ -59,6 +59,18 @@ class OldSystem:
     def statuses(self, source_runs: Sequence[int]) -> Iterator[memoryview]:
         """The history of some runs, as COPY writes it."""
         return self._copied(MOVING_IN["statuses_there"], {"source_runs": list(source_runs)})
+
+    def tasks(self) -> Iterator[memoryview]:
+        """All tasks with the names of their queues, as COPY writes them."""
+        return self._copied(MOVING_IN["tasks_there"], {})
+
+    def queues(self) -> Iterator[memoryview]:
+        """All queues, as COPY writes them."""
+        return self._copied(MOVING_IN["queues_there"], {})
+
+    def months(self) -> list[dt.date]:
+        """The first days of the months in which something happened."""
+        return [day for (day,) in self._connection.execute(MOVING_IN["months_there"])]
 
     def counts(self) -> Any:
         """Rows in each table that is moved, by the names in `counts_there`."""

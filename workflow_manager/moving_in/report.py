@@ -10,6 +10,7 @@ from django.db.backends.utils import CursorWrapper
 from workflow_manager.domain.rules import JOB_QUEUES, RULES
 from workflow_manager.domain.steps import Phase
 from workflow_manager.moving_in.old_system import OldSystem
+from workflow_manager.moving_in.staging import ROUTE_VALUES
 from workflow_manager.sql import MOVING_IN
 
 # Lists of names in the report end here; the count before them is complete.
@@ -20,8 +21,9 @@ _SHOWN = 20
 class TableCount:
     """One old table: its rows must be `here`, or for a reason be part of another row.
 
-    `merged` rows are the same thing as another row of the table; `recorded` ones came to the new
-    system by itself. `why` explains what is missing, if something is.
+    `merged` rows are the same thing as another row of the table; `recorded` ones are here without
+    the move: the new system knew or heard them, or people set them here. `why` explains what is
+    missing, if something is.
     """
 
     table: str
@@ -67,8 +69,14 @@ def report(there: OldSystem, changed_names: Mapping[str, str]) -> Report:
     with connection.cursor() as cursor:
         notes = _one(cursor, "notes", {phase.word: phase.value for phase in Phase})
         merged = _rows(cursor, "merged_runs")
-        tables = [*_names(cursor, old), *_history(cursor, old, notes, merged)]
+        tables = [
+            *_names(cursor, old),
+            *_routes(cursor, old),
+            *_history(cursor, old, notes, merged),
+        ]
         unknown = _rows(cursor, "unknown_queues", {"known": [*RULES, *JOB_QUEUES]})
+        classes = _rows(cursor, "task_classes")
+        shared = _rows(cursor, "shared_queues")
     return Report(
         tables,
         [
@@ -76,6 +84,14 @@ def report(there: OldSystem, changed_names: Mapping[str, str]) -> Report:
             *_listed("Runs that were there more than once", map(_merged_run, merged)),
             *_listed("Names that had to change", _arrows(changed_names)),
             *_listed("Queues without a rule, recorded only", (f"{q} ({n})" for q, n in unknown)),
+            *_listed(
+                "Task classes, kept but not run by WebMon, which sends overdue steps again itself",
+                (f"{instrument} {queue}: {name}" for instrument, queue, name in classes),
+            ),
+            *_listed(
+                "Queues with several tasks, which had no effect there and are not copied",
+                (f"{instrument} {queue} ({number})" for instrument, queue, number in shared),
+            ),
             *_listed(
                 "Rows left for later",
                 (f"{t} ({n})" for t, n in there.left_for_later().items() if n),
@@ -101,6 +117,29 @@ def _names(cursor: CursorWrapper, old: Any) -> list[TableCount]:
             here["proposals"],
             merged=old.proposals - here["proposal_names"],
             why="proposals were added or renamed while the move went on",
+        ),
+    ]
+
+
+def _routes(cursor: CursorWrapper, old: Any) -> list[TableCount]:
+    """Tasks of central services and those without effect there are not counted."""
+    routes = _one(cursor, "routes_here", ROUTE_VALUES)
+    queues = _one(cursor, "queues_here", ROUTE_VALUES)
+    return [
+        TableCount(
+            "report_statusqueue",
+            old.queues,
+            queues["moved"],
+            merged=old.queues - queues["names"],
+            recorded=queues["known"],
+            why="queues were removed here while the move went on",
+        ),
+        TableCount(
+            "report_task",
+            old.tasks - routes["shared"] - routes["aside"],
+            routes["moved"],
+            recorded=routes["changed"],
+            why="routes were removed here while the move went on",
         ),
     ]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
-from workflow_manager.domain.rules import JOB_QUEUES, RULES
+from workflow_manager.domain.rules import INPUT_QUEUES, JOB_QUEUES, RULES
 from workflow_manager.moving_in.names import (
     CENTRAL_SERVICES,
     INSTRUMENT,
@@ -15,6 +15,14 @@ from workflow_manager.moving_in.names import (
 from workflow_manager.moving_in.old_system import OldSystem
 from workflow_manager.sql import MOVING_IN
 
+# Agents of long ago took jobs from this queue; nobody sends there, but every installation has it.
+_LEGACY_CATALOG_JOBS = "CATALOG.DATA_READY"
+# Whose routes an import may change: its own. And the queues that need no row in the database.
+ROUTE_VALUES: Mapping[str, Any] = {
+    "import": "import_webmon",
+    "known": sorted({*RULES, *JOB_QUEUES, *INPUT_QUEUES, _LEGACY_CATALOG_JOBS}),
+}
+
 
 def stage(cursor: CursorWrapper, there: OldSystem) -> dict[str, str]:
     """Bring over everything but the history; return the names that had to change."""
@@ -23,6 +31,7 @@ def stage(cursor: CursorWrapper, there: OldSystem) -> dict[str, str]:
     copy_blocks(cursor, "old_run", there.runs())
     cursor.execute("ANALYZE old_run")
     changed = _stage_instruments(cursor, there) | _stage_proposals(cursor, there)
+    _move_routes(cursor, there)
     cursor.execute(MOVING_IN["group_runs"])
     cursor.execute("CREATE INDEX ON run_group (leader)")
     cursor.execute("ANALYZE run_group")
@@ -75,6 +84,14 @@ def _stage_proposals(cursor: CursorWrapper, there: OldSystem) -> dict[str, str]:
     cursor.execute(MOVING_IN["add_proposals"])
     cursor.execute(MOVING_IN["find_proposals"])
     return _changed(names, here)
+
+
+def _move_routes(cursor: CursorWrapper, there: OldSystem) -> None:
+    """Where runs go, and the site's own queues: a few rows, moved at once."""
+    copy_blocks(cursor, "old_queue", there.queues())
+    copy_blocks(cursor, "old_task", there.tasks())
+    for name in ("add_queues", "find_routes", "take_back_routes", "put_routes"):
+        cursor.execute(MOVING_IN[name], ROUTE_VALUES)
 
 
 def _changed(names: Mapping[int, str], here: Mapping[int, str | None]) -> dict[str, str]:

@@ -60,7 +60,7 @@ JOIN workflow_proposal AS proposal ON proposal.id = run.proposal_id
 -- name: update_phases
 -- The phases of these runs, by their newest attempts that were not cancelled.
 UPDATE workflow_run AS run SET
-    updated_at = now(),
+    updated_at = greatest(run.updated_at, now()),
     cataloguing = coalesce(newest.cataloguing, 0),
     reduction = coalesce(newest.reduction, 0),
     reduction_cataloguing = coalesce(newest.reduction_cataloguing, 0)

@@ -1,7 +1,7 @@
 -- The tables of the system that WebMon replaces, as views for existing SQL: the same names,
 -- columns and meaning, read only. docs/moving-in.md says where they differ.
 --
--- A migration runs this file. Once that is released, a change is a new file and a new migration;
+-- A migration runs this file (0004). Once that is released, a change is a new file and a migration;
 -- a migration that changes a column used here runs `DROP SCHEMA legacy CASCADE` before and the
 -- newest file after.
 
@@ -75,7 +75,9 @@ JOIN LATERAL (
 ) AS newest ON true;
 
 CREATE VIEW legacy.report_statusqueue AS
-SELECT legacy.queue_id(name) AS id, name::varchar AS name, is_workflow_input
+SELECT
+    legacy.queue_id(name) AS id, name::varchar AS name,
+    bool_or(is_workflow_input) AS is_workflow_input
 FROM (
     SELECT name, true AS is_workflow_input
     FROM unnest(ARRAY[
@@ -94,9 +96,22 @@ FROM (
         'CATALOG.ONCAT.DATA_READY', 'REDUCTION.HIMEM.DATA_READY', 'SMS'
     ]) AS name
     UNION ALL
+    SELECT name, true
+    FROM unnest(ARRAY[
+        'CALVERA.RAW.COMPLETE', 'CALVERA.RAW.ERROR', 'CALVERA.REDUCED.COMPLETE',
+        'CALVERA.REDUCED.ERROR', 'INTERSECT.RAW.COMPLETE', 'INTERSECT.RAW.ERROR',
+        'INTERSECT.REDUCED.COMPLETE', 'INTERSECT.REDUCED.ERROR'
+    ]) AS name
+    UNION ALL
+    SELECT name, is_workflow_input FROM workflow_queue
+    UNION ALL
+    SELECT name, false
+    FROM workflow_route AS route, unnest(queue || targets || success_queues) AS name
+    UNION ALL
     SELECT DISTINCT queue, false
     FROM workflow_event WHERE legacy.known_queue_id(queue) IS NULL
-) AS queue;
+) AS queue
+GROUP BY name;
 
 CREATE VIEW legacy.report_runstatus AS
 SELECT
@@ -118,11 +133,12 @@ SELECT id, legacy.cut(error) AS description, id AS run_status_id_id
 FROM workflow_event WHERE error <> '';
 
 -- The flags only ever went one way: they tell what happened once, not how far the newest attempt
--- is. A step that is done without an event was done in a history that is no longer there.
+-- is. A step that is done without an event was done in a history that is no longer there. The
+-- run's times say in which months its events are.
 CREATE VIEW legacy.report_workflowsummary AS
 SELECT
     run.id,
-    coalesce(last.is_complete, false) OR (cataloged AND (
+    coalesce(is_complete, false) OR (cataloged AND (
         NOT reduction_needed OR reduced AND reduction_cataloged
     )) AS complete,
     catalog_started, cataloged, reduction_needed, reduction_started, reduced,
@@ -144,27 +160,35 @@ JOIN LATERAL (
         coalesce(bool_or(queue = 'REDUCTION_CATALOG.COMPLETE'), false)
             OR run.reduction_cataloguing = 5 AS reduction_cataloged,
         coalesce(bool_or(queue = 'REDUCTION_CATALOG.STARTED'), false)
-            OR run.reduction_cataloguing = 2 AS reduction_catalog_started
-    FROM workflow_event AS event WHERE event.run_id = run.id
-) AS history ON true
--- A message with the key `is_complete` set the flag, and the next one without it took it back.
-LEFT JOIN LATERAL (
-    SELECT event.body ? 'is_complete' AS is_complete FROM workflow_event AS event
-    WHERE event.run_id = run.id ORDER BY event.received_at DESC, event.id DESC LIMIT 1
-) AS last ON true;
+            OR run.reduction_cataloguing = 2 AS reduction_catalog_started,
+        -- A message with this key set the flag, and the next one without it took it back.
+        (array_agg(body ? 'is_complete' ORDER BY received_at DESC, event.id DESC))[1]
+            AS is_complete
+    FROM workflow_event AS event
+    WHERE event.run_id = run.id
+        AND event.received_at >= run.created_at - interval '1 day'
+        AND event.received_at <= run.updated_at + interval '1 day'
+) AS history ON true;
 
--- No route is kept in the database, so no instrument has a task.
 CREATE VIEW legacy.report_task AS
 SELECT
-    NULL::bigint AS id, NULL::varchar AS task_class, NULL::bigint AS input_queue_id_id,
-    NULL::bigint AS instrument_id_id
-WHERE false;
+    id, task_class::varchar AS task_class, legacy.queue_id(queue) AS input_queue_id_id,
+    instrument_id AS instrument_id_id
+FROM workflow_route;
 
 CREATE VIEW legacy.report_task_task_queue_ids AS
-SELECT NULL::bigint AS id, NULL::bigint AS task_id, NULL::bigint AS statusqueue_id WHERE false;
+SELECT
+    route.id * 1000 + target.position AS id, route.id AS task_id,
+    legacy.queue_id(target.name) AS statusqueue_id
+FROM workflow_route AS route,
+    unnest(route.targets) WITH ORDINALITY AS target (name, position);
 
 CREATE VIEW legacy.report_task_success_queue_ids AS
-SELECT NULL::bigint AS id, NULL::bigint AS task_id, NULL::bigint AS statusqueue_id WHERE false;
+SELECT
+    route.id * 1000 + target.position AS id, route.id AS task_id,
+    legacy.queue_id(target.name) AS statusqueue_id
+FROM workflow_route AS route,
+    unnest(route.success_queues) WITH ORDINALITY AS target (name, position);
 
 -- Runs, or errors, of an instrument in the last 24 hours: `time` is the hour, 0 to -24, and
 -- `count` how many. The cursor is read in the same transaction, by whoever may read the views.

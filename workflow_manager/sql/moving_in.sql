@@ -34,6 +34,40 @@ COPY (
     WHERE status.run_id_id = ANY(%(source_runs)s)
 ) TO STDOUT
 
+-- name: months_there
+-- There: the months (UTC) in which statuses were written.
+SELECT DISTINCT date_trunc('month', created_on AT TIME ZONE 'UTC')::date
+FROM report_runstatus WHERE created_on >= '1000-01-01' AND created_on < '9999-12-01'
+
+-- name: tasks_there
+-- There: the tasks with the names of their queues, in the order in which they were put in.
+COPY (
+    SELECT
+        task.id, task.instrument_id_id, regexp_replace(queue.name, '^/(queue|topic)/', ''),
+        btrim(coalesce(task.task_class, '')),
+        ARRAY(
+            SELECT regexp_replace(target.name, '^/(queue|topic)/', '')
+            FROM report_task_task_queue_ids AS link
+            JOIN report_statusqueue AS target ON target.id = link.statusqueue_id
+            WHERE link.task_id = task.id ORDER BY link.id
+        ),
+        ARRAY(
+            SELECT regexp_replace(success.name, '^/(queue|topic)/', '')
+            FROM report_task_success_queue_ids AS link
+            JOIN report_statusqueue AS success ON success.id = link.statusqueue_id
+            WHERE link.task_id = task.id ORDER BY link.id
+        )
+    FROM report_task AS task
+    JOIN report_statusqueue AS queue ON queue.id = task.input_queue_id_id
+) TO STDOUT
+
+-- name: queues_there
+-- There: the queues by their bare names.
+COPY (
+    SELECT regexp_replace(name, '^/(queue|topic)/', ''), bool_or(is_workflow_input)
+    FROM report_statusqueue GROUP BY 1
+) TO STDOUT
+
 -- name: counts_there
 -- There: how many rows, and how many statuses have a text.
 SELECT
@@ -50,13 +84,14 @@ SELECT
         AS with_error,
     (SELECT count(*) FROM report_workflowsummary) AS summaries,
     (SELECT count(*) FROM report_ipts_instruments) AS links,
-    (SELECT count(*) FROM report_task) AS tasks
+    (SELECT count(*) FROM report_task) AS tasks,
+    (SELECT count(*) FROM report_statusqueue) AS queues
 
 -- name: stage
 -- Where rows of the old system are put before they are moved; gone with the session.
 DROP TABLE IF EXISTS
-    old_instrument, old_proposal, old_run, old_status, queue_rule, run_group, pending, batch,
-    known_event, history, opened, attempt;
+    old_instrument, old_proposal, old_run, old_status, old_task, old_queue, old_route, queue_rule,
+    run_group, pending, batch, known_event, history, opened, attempt;
 CREATE TEMPORARY TABLE old_instrument (
     id int PRIMARY KEY, name text, here bigint, facility text
 );
@@ -72,6 +107,16 @@ CREATE TEMPORARY TABLE old_run (
 CREATE TEMPORARY TABLE old_status (
     id int, source_run int, queue text, message_id text, created_on timestamptz,
     information text, error text
+);
+CREATE TEMPORARY TABLE old_task (
+    id int PRIMARY KEY, instrument_id int, queue text, task_class text, targets text[],
+    success_queues text[]
+);
+CREATE TEMPORARY TABLE old_queue (name text PRIMARY KEY, is_workflow_input boolean);
+-- Tasks of instruments that are here. Only one that `is_alone` on its queue had an effect there.
+CREATE TEMPORARY TABLE old_route (
+    instrument_id bigint, queue text, task_class text, targets text[], success_queues text[],
+    is_alone boolean
 );
 -- What a queue means, from domain/rules.py: `asks` for a job of a step (a message to agents),
 -- or reports `phase` of `step`; `then` are the steps that the manager asks for next.
@@ -140,6 +185,43 @@ ON CONFLICT (name) DO NOTHING
 -- Their numbers here.
 UPDATE old_proposal SET here = known.id
 FROM workflow_proposal AS known WHERE known.name = old_proposal.name
+
+-- name: add_queues
+-- Queues of the site: those that the workflow does not know by itself.
+INSERT INTO workflow_queue (name, is_workflow_input)
+SELECT name, is_workflow_input FROM old_queue WHERE name <> ALL (%(known)s) ORDER BY name
+ON CONFLICT (name) DO NOTHING
+
+-- name: find_routes
+-- Tasks by our numbers of instruments.
+INSERT INTO old_route
+SELECT
+    instrument.here, task.queue, task.task_class, task.targets, task.success_queues,
+    count(*) OVER (PARTITION BY instrument.here, task.queue) = 1
+FROM old_task AS task JOIN old_instrument AS instrument ON instrument.id = task.instrument_id
+WHERE instrument.here IS NOT NULL
+
+-- name: take_back_routes
+-- What an earlier import brought and is no longer there. What people changed here stays.
+DELETE FROM workflow_route AS route
+WHERE changed_by = %(import)s AND NOT EXISTS (
+    SELECT FROM old_route
+    WHERE is_alone AND (instrument_id, queue) = (route.instrument_id, route.queue)
+)
+
+-- name: put_routes
+-- Where runs go instead. What people changed here stays.
+INSERT INTO workflow_route AS route (
+    instrument_id, queue, targets, success_queues, task_class, changed_by
+)
+SELECT instrument_id, queue, targets, success_queues, task_class, %(import)s
+FROM old_route WHERE is_alone ORDER BY instrument_id, queue
+ON CONFLICT (instrument_id, queue) DO UPDATE SET
+    targets = excluded.targets, success_queues = excluded.success_queues,
+    task_class = excluded.task_class, changed_at = now()
+WHERE route.changed_by = %(import)s
+    AND (route.targets, route.success_queues, route.task_class)
+        IS DISTINCT FROM (excluded.targets, excluded.success_queues, excluded.task_class)
 
 -- name: group_runs
 -- The old system has no constraint on (instrument, run number): the same run may be there twice.
@@ -210,13 +292,18 @@ SELECT newest.leader, locked.id, newest.proposal_id, newest.file, newest.said
 FROM newest JOIN locked USING (instrument_id, number)
 
 -- name: find_known
--- What is here of these runs. The subquery stays one, so that each run's events are looked up
--- by the run: statistics of tables that grow while we fill them suggest to read all.
+-- What is here of these runs, in the months that the run's times tell. The subquery stays one, so
+-- that each run's events are looked up by the run: statistics of tables that grow while we fill
+-- them suggest to read all.
 INSERT INTO known_event
 SELECT batch.run_id, event.queue, event.message_id, event.imported_status
-FROM batch CROSS JOIN LATERAL (
+FROM batch JOIN workflow_run AS run ON run.id = batch.run_id CROSS JOIN LATERAL (
     SELECT queue, message_id, (body ->> 'imported_status')::bigint AS imported_status
-    FROM workflow_event WHERE run_id = batch.run_id OFFSET 0
+    FROM workflow_event
+    WHERE run_id = batch.run_id
+        AND received_at >= run.created_at - interval '1 day'
+        AND received_at <= run.updated_at + interval '1 day'
+    OFFSET 0
 ) AS event
 
 -- name: take_over
@@ -442,47 +529,68 @@ DELETE FROM history USING known_event
 WHERE known_event.run_id = history.run_id AND known_event.imported_status = history.source_id
 
 -- name: put_events
--- The facts. A broker's number is kept where it is the first of its queue; a message of the
--- same run and number that the new system recorded itself is the same fact.
-INSERT INTO workflow_event (
-    run_id, queue, message_id, received_at, job_id, information, error, body
-)
-SELECT
-    fact.run_id, fact.queue, fact.identity, fact.at, attempt.job_id, fact.information, fact.error,
-    jsonb_strip_nulls(batch.said || jsonb_build_object(
-        'facility', nullif(batch.said ->> 'facility', ''),
-        'information', nullif(fact.information, ''), 'error', nullif(fact.error, ''),
-        'imported_status', fact.source_id, 'imported_run', fact.source_run
-    ))
-FROM (
-    SELECT
-        history.*,
-        CASE
-            WHEN history.message_id = '' OR history.message_id ~ '^(job|imported) '
-                OR taken.is_taken
-                OR row_number() OVER (
-                    PARTITION BY history.queue, history.message_id ORDER BY history.source_id
-                ) > 1
-            THEN 'imported ' || history.source_id
-            ELSE history.message_id
-        END AS identity
-    FROM history
-    LEFT JOIN LATERAL (
-        SELECT true AS is_taken FROM workflow_event AS event
-        WHERE event.message_id = history.message_id AND event.queue = history.queue OFFSET 0
-    ) AS taken ON history.message_id <> ''
-    WHERE NOT EXISTS (
-        SELECT FROM known_event AS event
-        WHERE event.run_id = history.run_id AND event.queue = history.queue
-            AND history.message_id <> '' AND event.imported_status IS NULL
-            AND starts_with(event.message_id, history.message_id || ' ')
+-- The facts. A broker's number is kept where it is the first of its queue in its month; a message
+-- of the same run and number that the new system recorded itself is the same fact. A run's times
+-- include its events, give or take a day.
+WITH new AS (
+    INSERT INTO workflow_event (
+        run_id, queue, message_id, received_at, job_id, information, error, body
     )
-) AS fact
-JOIN batch ON batch.run_id = fact.run_id
-LEFT JOIN attempt
-    ON attempt.run_id = fact.run_id AND attempt.step = fact.step
-    AND attempt.attempt = fact.attempt
-ORDER BY fact.at, fact.source_id
+    SELECT
+        fact.run_id, fact.queue, fact.identity, fact.at, attempt.job_id, fact.information,
+        fact.error,
+        jsonb_strip_nulls(batch.said || jsonb_build_object(
+            'facility', nullif(batch.said ->> 'facility', ''),
+            'information', nullif(fact.information, ''), 'error', nullif(fact.error, ''),
+            'imported_status', fact.source_id, 'imported_run', fact.source_run
+        ))
+    FROM (
+        SELECT
+            past.*,
+            CASE
+                WHEN past.message_id = '' OR past.message_id ~ '^(job|imported) '
+                    OR taken.is_taken
+                    OR row_number() OVER (
+                        PARTITION BY past.queue, past.message_id, past.month
+                        ORDER BY past.source_id
+                    ) > 1
+                THEN 'imported ' || past.source_id
+                ELSE past.message_id
+            END AS identity
+        FROM (
+            SELECT *, date_trunc('month', at, 'UTC') AS month,
+                date_trunc('month', at, 'UTC') + interval '32 days' AS within
+            FROM history
+        ) AS past
+        LEFT JOIN LATERAL (
+            SELECT true AS is_taken FROM workflow_event AS event
+            WHERE event.message_id = past.message_id AND event.queue = past.queue
+                AND event.received_at >= past.month
+                AND event.received_at < date_trunc('month', past.within, 'UTC') OFFSET 0
+        ) AS taken ON past.message_id <> ''
+        WHERE NOT EXISTS (
+            SELECT FROM known_event AS event
+            WHERE event.run_id = past.run_id AND event.queue = past.queue
+                AND past.message_id <> '' AND event.imported_status IS NULL
+                AND starts_with(event.message_id, past.message_id || ' ')
+        )
+    ) AS fact
+    JOIN batch ON batch.run_id = fact.run_id
+    LEFT JOIN attempt
+        ON attempt.run_id = fact.run_id AND attempt.step = fact.step
+        AND attempt.attempt = fact.attempt
+    ORDER BY fact.at, fact.source_id
+    RETURNING run_id, received_at
+)
+UPDATE workflow_run AS run SET
+    created_at = least(run.created_at, told.first),
+    updated_at = greatest(run.updated_at, told.last)
+FROM (
+    SELECT run_id, min(received_at) AS first, max(received_at) AS last FROM new GROUP BY run_id
+) AS told
+WHERE run.id = told.run_id AND (
+    told.first < run.created_at - interval '1 day' OR told.last > run.updated_at + interval '1 day'
+)
 
 -- name: mark
 -- What of the old system is here now. `recorded` are statuses that the new system had recorded
@@ -540,6 +648,40 @@ SELECT
     (SELECT count(DISTINCT known.id) FROM workflow_proposal AS known
         JOIN old_proposal USING (name)) AS proposals,
     (SELECT count(DISTINCT name) FROM old_proposal) AS proposal_names
+
+-- name: routes_here
+-- Tasks as routes: those that came as they are there, those that people changed here, and those
+-- that several shared a queue.
+SELECT
+    count(*) FILTER (
+        WHERE is_alone AND route.changed_by = %(import)s
+            AND (route.targets, route.success_queues, route.task_class)
+                = (old.targets, old.success_queues, old.task_class)
+    ) AS moved,
+    count(*) FILTER (WHERE is_alone AND route.changed_by <> %(import)s) AS changed,
+    count(*) FILTER (WHERE NOT is_alone) AS shared,
+    (SELECT count(*) FROM old_task) - count(*) AS aside
+FROM old_route AS old
+LEFT JOIN workflow_route AS route USING (instrument_id, queue)
+
+-- name: queues_here
+-- Queues that the workflow knows by itself, and those of the site that are here.
+SELECT
+    count(*) AS names, count(*) FILTER (WHERE old.name = ANY (%(known)s)) AS known,
+    count(*) FILTER (WHERE old.name <> ALL (%(known)s) AND queue.name IS NOT NULL) AS moved
+FROM old_queue AS old LEFT JOIN workflow_queue AS queue USING (name)
+
+-- name: task_classes
+-- Tasks with a class; the class is kept and not run.
+SELECT instrument.name, old.queue, old.task_class
+FROM old_route AS old JOIN workflow_instrument AS instrument ON instrument.id = old.instrument_id
+WHERE old.task_class <> '' ORDER BY instrument.name, old.queue
+
+-- name: shared_queues
+-- Where several tasks of an instrument are for one queue: there, none of them had an effect.
+SELECT instrument.name, old.queue, count(*)
+FROM old_route AS old JOIN workflow_instrument AS instrument ON instrument.id = old.instrument_id
+WHERE NOT old.is_alone GROUP BY instrument.name, old.queue ORDER BY instrument.name, old.queue
 
 -- name: merged_runs
 -- Rows there that are one run here: how many rows are more than runs, and the first of them.

@@ -32,7 +32,7 @@ FROM unnest(
 ) AS new (instrument_id, number, proposal_id, data_file)
 ORDER BY instrument_id, number
 ON CONFLICT (instrument_id, number) DO UPDATE SET
-    updated_at = now(),
+    updated_at = greatest(run.updated_at, now()),
     data_file = coalesce(nullif(excluded.data_file, ''), run.data_file),
     proposal_id = CASE
         WHEN excluded.data_file <> '' AND run.data_ready_at IS NULL THEN excluded.proposal_id
@@ -57,11 +57,18 @@ SELECT
 FROM workflow_job WHERE run_id = ANY(%(run_ids)s)
 
 -- name: known_events
--- Which of these messages were recorded before.
-SELECT event.queue, event.message_id
-FROM workflow_event AS event
-JOIN unnest(%(queues)s::text[], %(message_ids)s::text[]) AS given (queue, message_id)
-    USING (queue, message_id)
+-- Which of these messages were recorded before. Only the last months are opened: what comes again
+-- later than that becomes an event again. The bound is a value and not `now()`, so that the months
+-- before it are not even planned for; the subquery stays one, so that each message is looked up:
+-- small months suggest to read all of them, and they grow.
+SELECT given.queue, given.message_id
+FROM unnest(%(queues)s::text[], %(message_ids)s::text[]) AS given (queue, message_id)
+WHERE EXISTS (
+    SELECT FROM workflow_event AS event
+    WHERE event.message_id = given.message_id AND event.queue = given.queue
+        AND event.received_at >= %(since)s
+    OFFSET 0
+)
 
 -- name: announced
 -- The announcements of these runs, by the digest at the end of their identity.
@@ -105,14 +112,27 @@ FROM unnest(
 WHERE job.id = new.id
 
 -- name: add_events
--- The facts: what was received, and what is being sent.
-INSERT INTO workflow_event (
-    run_id, queue, message_id, received_at, sent_at, job_id, information, error, body
+-- The facts: what was received, and what is being sent. A run's events are looked for between
+-- its own times, give or take a day; where clocks or an outage bring others, its times give way.
+WITH new AS (
+    INSERT INTO workflow_event (
+        run_id, queue, message_id, received_at, sent_at, job_id, information, error, body
+    )
+    SELECT * FROM unnest(
+        %(run_id)s::bigint[], %(queue)s::text[], %(message_id)s::text[],
+        %(received_at)s::timestamptz[], %(sent_at)s::timestamptz[], %(job_id)s::bigint[],
+        %(information)s::text[], %(error)s::text[], %(body)s::jsonb[]
+    )
+    RETURNING run_id, received_at
 )
-SELECT * FROM unnest(
-    %(run_id)s::bigint[], %(queue)s::text[], %(message_id)s::text[],
-    %(received_at)s::timestamptz[], %(sent_at)s::timestamptz[], %(job_id)s::bigint[],
-    %(information)s::text[], %(error)s::text[], %(body)s::jsonb[]
+UPDATE workflow_run AS run SET
+    created_at = least(run.created_at, told.first),
+    updated_at = greatest(run.updated_at, told.last)
+FROM (
+    SELECT run_id, min(received_at) AS first, max(received_at) AS last FROM new GROUP BY run_id
+) AS told
+WHERE run.id = told.run_id AND (
+    told.first < run.created_at - interval '1 day' OR told.last > run.updated_at + interval '1 day'
 )
 
 -- name: add_outbox
@@ -125,7 +145,8 @@ SELECT * FROM unnest(
 -- name: update_runs
 -- The phases of each run, by its newest attempts.
 UPDATE workflow_run AS run SET
-    data_ready_at = new.data_ready_at, updated_at = now(), cataloguing = new.cataloguing,
+    data_ready_at = new.data_ready_at, updated_at = greatest(run.updated_at, now()),
+    cataloguing = new.cataloguing,
     reduction = new.reduction, reduction_cataloguing = new.reduction_cataloguing
 FROM unnest(
     %(id)s::bigint[], %(data_ready_at)s::timestamptz[], %(cataloguing)s::smallint[],

@@ -306,7 +306,7 @@ def test_a_ping_is_answered_while_busy(
     ping = {"reply_to": "/topic/TEST.ACK", "request_time": 1.5}
     desk.send(ping, "/topic/SNS.COMMON.STATUS.PING")
     [reply] = desk.wait_for("TEST.ACK")
-    card = {"src_name": "node7", "role": "postprocessing", "status": "0"}
+    card = {"src_name": "node7", "role": "postprocessing", "status": "0", "slots": "1"}
     assert reply == {**ping, **card, "pid": str(busy.process.pid)}
     assert desk.named("TEST.HEARTBEAT")[0] == {**card, "pid": str(busy.process.pid)}
 

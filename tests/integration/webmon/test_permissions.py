@@ -1,11 +1,16 @@
 """Who may open what: every address, for every kind of person."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from django.http.response import HttpResponseBase
 from django.test import Client
 
 from tests.integration.webmon import rows
+from workflow_manager import batches
+from workflow_manager.domain.steps import Step
+from workflow_manager.models import Batch, Event, Job, RejectedMessage
 
 LOG_IN = "log in"
 PEOPLE = ("anonymous", "uploads", "user", "scientist", "admin")
@@ -25,6 +30,19 @@ TABLE = {
     "/system/rejected/": (LOG_IN, 403, 403, 403, 200),
     "/system/rejected/{rejected}/": (LOG_IN, 403, 403, 403, 200),
     "/system/rejected/99999999999999999999999/": (LOG_IN, 403, 403, 403, 404),
+    "/system/": (LOG_IN, 403, 403, 403, 200),
+    "/system/discrepancies/": (LOG_IN, 403, 403, 403, 200),
+    "/system/batches/": (LOG_IN, 403, 403, 200, 200),
+    "/system/batches/new/": (LOG_IN, 403, 403, 200, 200),
+    "/system/batches/{batch}/": (LOG_IN, 403, 403, 200, 200),
+    "/system/batches/{batch}/cancel/": (LOG_IN, 403, 403, 200, 200),
+    "/system/batches/{others}/cancel/": (LOG_IN, 403, 403, 403, 200),
+    "/system/batches/99999999999999999999999/": (LOG_IN, 403, 403, 404, 404),
+    "/report/arcs/214583/reduce/": (LOG_IN, 403, 403, 200, 200),
+    "/report/arcs/214583/catalog/": (LOG_IN, 403, 403, 200, 200),
+    "/report/arcs/214583/postprocess/": (LOG_IN, 403, 403, 200, 200),
+    "/report/arcs/99/reduce/": (LOG_IN, 403, 403, 404, 404),
+    "/report/arcs/214583/data/": (404, 404, 404, 404, 404),
     "/events/?key=bad+key!": (LOG_IN, 403, 400, 400, 400),
     "/plots/arcs/214583/history/": (LOG_IN, 403, 200, 200, 200),
     "/plots/arcs/214583/history/1/": (LOG_IN, 403, 200, 200, 200),
@@ -42,17 +60,78 @@ TABLE = {
 }
 
 
+# What changes something: only by POST. Each line is tried with rows of its own.
+CHANGES = {
+    "/report/arcs/214583/reduce/": (LOG_IN, 403, 403, 302, 302),
+    "/report/arcs/214583/catalog/": (LOG_IN, 403, 403, 302, 302),
+    "/report/arcs/214583/postprocess/": (LOG_IN, 403, 403, 302, 302),
+    "/system/batches/new/": (LOG_IN, 403, 403, 409, 409),
+    "/system/batches/{batch}/pause/": (LOG_IN, 403, 403, 302, 302),
+    "/system/batches/{batch}/resume/": (LOG_IN, 403, 403, 409, 409),
+    "/system/batches/{batch}/cancel/": (LOG_IN, 403, 403, 302, 302),
+    "/system/batches/{batch}/retry/": (LOG_IN, 403, 403, 409, 409),
+    "/system/batches/{others}/pause/": (LOG_IN, 403, 403, 403, 302),
+    "/system/batches/{others}/resume/": (LOG_IN, 403, 403, 403, 409),
+    "/system/batches/{others}/cancel/": (LOG_IN, 403, 403, 403, 302),
+    "/system/batches/{others}/retry/": (LOG_IN, 403, 403, 403, 409),
+    "/system/batches/99999999999999999999999/pause/": (LOG_IN, 403, 403, 404, 404),
+    "/system/rejected/{rejected}/replay/": (LOG_IN, 403, 403, 403, 409),
+    "/system/rejected/{rejected}/replay_like/": (LOG_IN, 403, 403, 403, 200),
+    "/system/rejected/{rejected}/discard/": (LOG_IN, 403, 403, 403, 409),
+    "/system/rejected/99999999999999999999999/replay/": (LOG_IN, 403, 403, 403, 404),
+}
+
+
+def things() -> dict[str, int]:
+    """Rows of everything that an address may name."""
+    run = rows.add_run()
+    rows.add_plot(run)
+    own, others = (
+        batches.request_step_of_many([run.id], Step.REDUCTION, by=by).id
+        for by in ("scientist", "somebody")
+    )
+    return {"rejected": rows.reject().id, "batch": own, "others": others}
+
+
+def seen(response: HttpResponseBase) -> int | str:
+    sent_to_log_in = response.get("Location", "").startswith("/users/login?next=")
+    return LOG_IN if sent_to_log_in else response.status_code
+
+
 @pytest.mark.parametrize("place", range(len(PEOPLE)), ids=PEOPLE)
 def test_every_page(place: int, client_of: Callable[[str], Client]) -> None:
-    rows.add_plot(rows.add_run())
-    rejected = rows.reject().id
-    client = client_of(PEOPLE[place])
-    answered: dict[str, int | str] = {}
-    for address in TABLE:
-        response = client.get(address.format(rejected=rejected))
-        sent_to_log_in = response.get("Location", "").startswith("/users/login?next=")
-        answered[address] = LOG_IN if sent_to_log_in else response.status_code
+    named, client = things(), client_of(PEOPLE[place])
+    answered = {address: seen(client.get(address.format(**named))) for address in TABLE}
     assert answered == {address: expected[place] for address, expected in TABLE.items()}
+
+
+@pytest.mark.parametrize("place", range(len(PEOPLE)), ids=PEOPLE)
+@pytest.mark.parametrize("address", CHANGES)
+def test_every_change(address: str, place: int, client_of: Callable[[str], Client]) -> None:
+    named, client = things(), client_of(PEOPLE[place])
+    jobs = Job.objects.count()
+    assert seen(client.post(address.format(**named))) == CHANGES[address][place]
+    if CHANGES[address][place] != 302:
+        assert Job.objects.count() == jobs
+
+
+def test_no_change_without_the_form_s_token(db: None, tmp_path: Path) -> None:
+    named = things()
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(rows.account("admin", tmp_path))
+    answered = {address: client.post(address.format(**named)).status_code for address in CHANGES}
+    assert set(answered.values()) == {403}
+
+
+def test_opening_an_address_changes_nothing(admin: Client) -> None:
+    """In the replaced system a link was enough to send a run off."""
+    named = things()
+    before = (Job.objects.count(), Event.objects.count(), list(Batch.objects.values()))
+    for address in [*TABLE, *CHANGES]:
+        if "logout" not in address:
+            assert admin.get(address.format(**named)).status_code in {200, 302, 400, 403, 404, 405}
+    assert before == (Job.objects.count(), Event.objects.count(), list(Batch.objects.values()))
+    assert RejectedMessage.objects.get().outcome == "open"
 
 
 def test_every_address_is_in_the_table() -> None:
@@ -77,6 +156,19 @@ def test_every_address_is_in_the_table() -> None:
         "logout",
         "rejected/",
         "rejected/<int:message>/",
+        "rejected/<int:message>/replay/",
+        "rejected/<int:message>/replay_like/",
+        "rejected/<int:message>/discard/",
+        "discrepancies/",
+        "new/",
+        "<int:batch>/",
+        "<int:batch>/pause/",
+        "<int:batch>/resume/",
+        "<int:batch>/cancel/",
+        "<int:batch>/retry/",
+        "report/<str:instrument>/<int:number>/reduce/",
+        "report/<str:instrument>/<int:number>/catalog/",
+        "report/<str:instrument>/<int:number>/postprocess/",
         "events/",
         "ht/",
         "favicon.ico",

@@ -1,7 +1,7 @@
 """A database of the system that WebMon replaces, for tests and measurements."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ class OldDatabase:
         status = self._add(
             "report_runstatus",
             run_id_id=run,
-            queue_id_id=self._queue(queue),
+            queue_id_id=self.queue(queue),
             message_id=message_id,
             created_on=at or self._at,
         )
@@ -78,15 +78,39 @@ class OldDatabase:
         values = dict.fromkeys(names, False) | {"reduction_needed": True} | flags
         self._add("report_workflowsummary", run_id_id=run, **values)
 
+    def task(
+        self,
+        instrument: int,
+        queue: str,
+        targets: Sequence[str] = (),
+        success: Sequence[str] = (),
+        *,
+        task_class: str | None = None,
+    ) -> int:
+        """Where runs of an instrument go after a message on a queue."""
+        task = self._add(
+            "report_task",
+            task_class=task_class,
+            input_queue_id_id=self.queue(queue),
+            instrument_id_id=instrument,
+        )
+        for table, names in (("task", targets), ("success", success)):
+            for name in names:
+                self._add(
+                    f"report_task_{table}_queue_ids", task_id=task, statusqueue_id=self.queue(name)
+                )
+        return task
+
     def close(self) -> None:
         self.link.close()
 
-    def _queue(self, name: str) -> int:
+    def queue(self, name: str, *, is_workflow_input: bool = False) -> int:
+        """The number of a queue; one that is unknown becomes known."""
         found = self.link.execute("SELECT id FROM report_statusqueue WHERE name = %s", [name])
         row = found.fetchone()
         if row:
             return int(row[0])
-        return self._add("report_statusqueue", name=name, is_workflow_input=False)
+        return self._add("report_statusqueue", name=name, is_workflow_input=is_workflow_input)
 
     def _add(self, table: str, **values: Any) -> int:
         statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING id").format(

@@ -22,7 +22,8 @@ from workflow_manager.broker.config import BrokerConfig
 from workflow_manager.broker.memory import MemoryBroker
 from workflow_manager.broker.ports import OutgoingMessage, Publisher, Subscriber, Subscription
 from workflow_manager.broker.stomp_broker import StompPublisher, StompSubscriber
-from workflow_manager.models import Event, Queue
+from workflow_manager.models import Event, Queue, RejectedMessage
+from workflow_manager.processes import Tally
 from workflow_manager.subscriptions import Follower, always
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,7 +54,7 @@ def receiving(subscriber: Subscriber) -> Iterator[None]:
     """A manager's receive thread, as the process runs it."""
     stop = threading.Event()
     work = (subscriber, PurePosixPath("/"), 50, stop)
-    thread = threading.Thread(target=daemon.receive, args=work)
+    thread = threading.Thread(target=daemon.receive, args=work, kwargs={"tally": Tally()})
     thread.start()
     try:
         assert until(lambda: subscriber.is_connected)
@@ -92,6 +93,13 @@ def test_a_queue_is_read_as_soon_as_it_is_in_the_table(house: StompHouse) -> Non
         queues.add(SITE)
         assert until(lambda: recorded(SITE, 3))
     assert Event.objects.filter(run__number=1).count() == 1
+
+
+def test_a_dead_letter_is_taken_from_the_broker_and_kept(house: StompHouse) -> None:
+    with closing(house.publisher()) as publisher, receiving(house.subscriber()):
+        tell(publisher, "DLQ", 1)
+        assert until(RejectedMessage.objects.exists)
+    assert not Event.objects.exists()
 
 
 def test_a_row_that_names_no_queue_does_no_harm(house: StompHouse) -> None:

@@ -18,8 +18,11 @@ from workflow_manager.models import (
     Job,
     OutboxMessage,
     Proposal,
+    Queue,
+    Route,
     Run,
 )
+from workflow_manager.selectors import events_of
 
 FILE = "/SNS/ARCS/IPTS-27800/nexus/ARCS_1.nxs.h5"
 
@@ -286,3 +289,104 @@ def everything() -> list[tuple[object, ...]]:
             cursor.execute(f"SELECT * FROM workflow_{table} ORDER BY 1")  # noqa: S608 - ours
             rows.extend(cursor.fetchall())
     return rows
+
+
+def routes() -> list[tuple[object, ...]]:
+    columns = ("instrument__name", "queue", "targets", "success_queues", "task_class")
+    return list(Route.objects.order_by("instrument__name", "queue").values_list(*columns))
+
+
+def test_tasks_become_routes_and_site_queues_queues(old: OldDatabase) -> None:
+    arcs, hysa = old.instrument("arcs"), old.instrument("hysa")
+    recovery = "workflow_process.WorkflowProcess"
+    old.task(hysa, "POSTPROCESS.CHECK", task_class=recovery)
+    both = ("REDUCTION.HIMEM.DATA_READY", "/queue/SITE.LOCAL.DATA_READY")
+    old.task(arcs, "POSTPROCESS.DATA_READY", both, ("REDUCTION.COMPLETE",), task_class=" ")
+    old.task(arcs, "REDUCTION.COMPLETE")
+    old.queue("SITE.LOCAL.COMPLETE", is_workflow_input=True)
+    said = move(old)
+    assert routes() == [
+        (
+            *("arcs", "POSTPROCESS.DATA_READY"),
+            ["REDUCTION.HIMEM.DATA_READY", "SITE.LOCAL.DATA_READY"],
+            *(["REDUCTION.COMPLETE"], ""),
+        ),
+        ("arcs", "REDUCTION.COMPLETE", [], [], ""),
+        ("hysa", "POSTPROCESS.CHECK", [], [], recovery),
+    ]
+    assert list(Queue.objects.values_list("name", "is_workflow_input")) == [
+        ("SITE.LOCAL.COMPLETE", True),
+        ("SITE.LOCAL.DATA_READY", False),
+    ]
+    counts = [line.split() for line in said.splitlines()]
+    assert ["report_task", "3", "3", "0", "0", "0"] in counts
+    assert ["report_statusqueue", "30", "2", "0", "28", "0"] in counts
+    assert f"again itself: 1\n  hysa POSTPROCESS.CHECK: {recovery}" in said
+    assert "report_task (" not in said
+
+
+def test_an_imported_route_is_the_way_of_a_run(old: OldDatabase) -> None:
+    old.task(old.instrument("arcs"), "POSTPROCESS.DATA_READY", ["REDUCTION.HIMEM.DATA_READY"])
+    move(old)
+    take_in(arrival("POSTPROCESS.DATA_READY", "m1", data_file=FILE))
+    sent = [message.destination for message in OutboxMessage.objects.all()]
+    assert sent == ["/queue/REDUCTION.HIMEM.DATA_READY"]
+
+
+def test_several_tasks_for_one_queue_had_no_effect_and_have_none(old: OldDatabase) -> None:
+    for name in ("arcs", "ARCS"):
+        old.task(old.instrument(name), "POSTPROCESS.DATA_READY", ["REDUCTION.DATA_READY"])
+    said = move(old)
+    assert not routes()
+    assert "not copied: 1\n  arcs POSTPROCESS.DATA_READY (2)" in said
+    assert ["report_task", "0", "0", "0", "0", "0"] in [line.split() for line in said.splitlines()]
+
+
+def test_tasks_of_central_services_are_left_out(old: OldDatabase) -> None:
+    old.task(old.instrument("common"), "POSTPROCESS.CHECK")
+    assert ["report_task", "0", "0", "0", "0", "0"] in [
+        line.split() for line in move(old).splitlines()
+    ]
+
+
+def test_a_later_import_follows_tasks_but_not_over_what_people_set(old: OldDatabase) -> None:
+    for name in ("arcs", "cncs", "hysa"):
+        old.task(old.instrument(name), "POSTPROCESS.DATA_READY", ["REDUCTION.DATA_READY"])
+    move(old)
+    Route.objects.filter(instrument__name="cncs").update(targets=[], changed_by="abc")
+    old.link.execute("DELETE FROM report_task_task_queue_ids")
+    old.link.execute(
+        "DELETE FROM report_task USING report_instrument AS instrument"
+        " WHERE instrument.id = instrument_id_id AND instrument.name = 'hysa'"
+    )
+    said = move(old)
+    assert [(name, targets) for name, _, targets, *_ in routes()] == [("arcs", []), ("cncs", [])]
+    assert Route.objects.get(instrument__name="cncs").changed_by == "abc"
+    assert ["report_task", "2", "1", "0", "1", "0"] in [line.split() for line in said.splitlines()]
+    before = list(Route.objects.order_by("id").values())
+    move(old)
+    assert list(Route.objects.order_by("id").values()) == before
+
+
+def test_a_status_long_before_its_run_is_found_with_it(old: OldDatabase) -> None:
+    run = run_of(old)
+    for count, days in enumerate((-500, -40, 0, 40)):
+        old.status(run, "POSTPROCESS.INFO", f"ID:{count}", at=START + dt.timedelta(days=days))
+    move(old)
+    here = Run.objects.get()
+    assert len(events_of(here, limit=9)) == 4
+    old.status(run, "POSTPROCESS.INFO", "ID:9", at=START + dt.timedelta(days=-700))
+    move(old)
+    assert Event.objects.count() == 5
+    assert len(events_of(Run.objects.get(), limit=9)) == 5
+
+
+def test_an_old_history_goes_into_the_months_it_is_from(old: OldDatabase) -> None:
+    run = run_of(old)
+    for year in (2012, 2019, 2025):
+        old.status(run, "POSTPROCESS.INFO", "ID:1", at=dt.datetime(year, 7, 1, tzinfo=dt.UTC))
+    move(old)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tableoid::regclass::text FROM workflow_event ORDER BY received_at")
+        found = [name for (name,) in cursor.fetchall()]
+    assert found == [f"workflow_event_{year}_07" for year in (2012, 2019, 2025)]

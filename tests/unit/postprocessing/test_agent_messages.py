@@ -95,10 +95,10 @@ def test_a_success_that_is_too_large_stays_a_success() -> None:
 
 
 def test_ping_without_a_place_for_the_answer() -> None:
-    assert presence.answer(b"{}", "a") is None
+    assert presence.answer(b"{}", "a", 5) is None
     for ping in (b"[]", b'{"a": ' * 900 + b"1" + b"}" * 900):
         with pytest.raises(UnreadableBodyError):
-            presence.answer(ping, "a")
+            presence.answer(ping, "a", 5)
 
 
 def test_slots_are_shared_by_the_queues_that_run_scripts() -> None:

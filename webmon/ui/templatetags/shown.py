@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
 from webmon.ui import durations
+from workflow_manager.domain.steps import step_label
 
 register = template.Library()
 NOTHING = "\N{EN DASH}"
@@ -56,6 +57,25 @@ def freshness(past: dt.timedelta, every: dt.timedelta | None) -> str:
 @register.filter
 def duration(value: dt.timedelta | None) -> str:
     return NOTHING if value is None else durations.words(value)
+
+
+@register.filter
+def milliseconds(value: dt.timedelta) -> str:
+    return f"{1000 * value.total_seconds():.2g} ms"
+
+
+@register.filter
+def seconds(value: float | None) -> str:
+    """A number of seconds as a duration, less than one in milliseconds."""
+    if value is None:
+        return NOTHING
+    length = dt.timedelta(seconds=value)
+    return milliseconds(length) if value < 1 else duration(length)
+
+
+@register.filter
+def step_words(step: str) -> str:
+    return step_label(step)
 
 
 @register.filter
@@ -114,6 +134,21 @@ def sparkline(bars: Sequence[Any]) -> SafeString:
         f'<svg class="sparkline" viewBox="0 0 {4 * len(bars)} 24" role="img" '
         f'preserveAspectRatio="none" aria-label="{total} runs in the last {len(bars)} hours, '
         f'at most {highest} in an hour"><path d="{runs}"/><path class="failed" d="{failed}"/></svg>'
+    )
+
+
+@register.simple_tag
+def progress_bar(progress: Any, jobs: int) -> SafeString:
+    """How the jobs of a batch are as one bar; the words beside it say the same."""
+    place, drawn = 0.0, ""
+    for kind in ("done", "skipped", "failed", "running", "sent", "held", "cancelled"):
+        width = 100 * getattr(progress, kind) / max(jobs, 1)
+        if width:
+            drawn += f'<rect class="{kind}" x="{place:.4g}" width="{width:.4g}" height="8"/>'
+        place += width
+    return mark_safe(  # noqa: S308 (made of numbers)
+        '<svg class="progress" viewBox="0 0 100 8" preserveAspectRatio="none" '
+        f'aria-hidden="true">{drawn}</svg>'
     )
 
 

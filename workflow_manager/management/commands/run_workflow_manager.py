@@ -1,7 +1,6 @@
 """Receives every message about runs, records it, and sends jobs to agents."""
 
 import threading
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import PurePosixPath
 from typing import Any
@@ -10,11 +9,13 @@ import psycopg
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from workflow_manager import daemon
+from workflow_manager import daemon, dispatch, housekeeping, presence, relay
 from workflow_manager.broker.config import BrokerConfig
 from workflow_manager.broker.stomp_broker import StompPublisher, StompSubscriber
 from workflow_manager.config import WorkflowConfig
+from workflow_manager.domain.presence import Presence
 from workflow_manager.kernel import environment, logs
+from workflow_manager.processes import Tally
 
 
 class Command(BaseCommand):
@@ -29,21 +30,36 @@ class Command(BaseCommand):
         broker = BrokerConfig(
             config.brokers, config.user, config.password, client_name="workflow_manager"
         )
-        run(broker, PurePosixPath(config.facility_root), config.batch, config.facilities)
+        run(broker, config)
 
 
-def run(
-    broker: BrokerConfig, facility_root: PurePosixPath, batch: int, facilities: Sequence[str]
-) -> None:
+def run(broker: BrokerConfig, config: WorkflowConfig) -> None:
     """Run until a signal asks to stop."""
     stop = threading.Event()
     daemon.stop_on_signals(stop)
+    receiver, tally, heard = StompSubscriber(broker), Tally(), Presence()
+    chores = housekeeping.chores(heard, tally, lambda: receiver.is_connected, config.recoveries)
     with (
         closing(StompPublisher(broker)) as jobs,
         closing(StompPublisher(broker)) as heartbeats,
-        daemon.side_threads(jobs, heartbeats, _database(), stop),
+        closing(StompPublisher(broker)) as answers,
+        daemon.side_threads(
+            {
+                "relay": lambda: relay.run(relay.Relay(jobs), _database(), stop),
+                "heartbeat": lambda: presence.send_heartbeats(heartbeats, stop),
+                "presence": lambda: presence.Listener(heard, answers).listen(
+                    StompSubscriber(broker), stop
+                ),
+                "housekeeping": lambda: housekeeping.keep(chores, stop),
+                "dispatch": lambda: dispatch.run(_database(), stop),
+            },
+            stop,
+        ),
     ):
-        daemon.receive(StompSubscriber(broker), facility_root, batch, stop, facilities)
+        root = PurePosixPath(config.facility_root)
+        daemon.receive(
+            receiver, root, config.batch, stop, tally=tally, facilities=config.facilities
+        )
 
 
 def _database() -> str:
