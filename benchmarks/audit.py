@@ -1,4 +1,7 @@
-"""Compares the manifest with runs, events, jobs, files, queues and processes."""
+"""Compares the manifest with runs, events, jobs, files, rejected messages and processes.
+
+The manager takes in what the broker gave up on: a dead letter is a rejected message.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,10 +12,6 @@ from typing import Any
 
 from benchmarks.storm import INSTRUMENT, PROPOSAL, Announcement
 from tests.facility import Facility
-from workflow_manager.broker.config import BrokerConfig
-from workflow_manager.broker.consumer import Consumer
-from workflow_manager.broker.ports import Subscription
-from workflow_manager.broker.stomp_broker import StompSubscriber
 from workflow_manager.domain import destinations as names
 
 EVENTS = (
@@ -30,8 +29,6 @@ STEP_OF = {
     "REDUCTION": "reduction",
     "REDUCTION_CATALOG": "reduction_cataloguing",
 }
-DEAD_LETTERS = "/queue/DLQ"
-_LOOK_SECONDS = 2.0
 _DONE = """
 SELECT run.number FROM workflow_run AS run JOIN workflow_instrument AS instrument
     ON instrument.id = run.instrument_id
@@ -74,7 +71,7 @@ def done_runs(facility: Facility) -> set[int]:
 
 
 def audit(facility: Facility, announcements: Sequence[Announcement]) -> Audit:
-    """Look at everything; nothing is changed but dead letters, which are taken out."""
+    """Look at everything; nothing is changed."""
     found = Audit(repeated=sum(each.tries > 1 for each in announcements))
     wanted = {each.number: each for each in announcements}
     attempts = _attempts(facility, found)
@@ -173,20 +170,8 @@ def _check_leftovers(facility: Facility, found: Audit) -> None:
     found.lost += [f"rejected on {place}: {reason}" for place, reason in rejected]
     unsent = facility.query("SELECT destination FROM workflow_outbox")
     found.lost += [f"never sent to {place}" for (place,) in unsent]
-    found.lost += [f"a dead letter on {each}" for each in _dead_letters(facility)]
     left = facility.processes_naming(str(facility.root / "SNS" / INSTRUMENT))
     found.doubled += [f"still running: {command}" for command in left]
-
-
-def _dead_letters(facility: Facility) -> list[str]:
-    broker = facility.endpoints.broker
-    config = BrokerConfig(((broker.host, broker.port),), broker.user, broker.password)
-    wanted = [Subscription(DEAD_LETTERS, prefetch=10)]
-    with Consumer(StompSubscriber(config), wanted, capacity=10) as consumer:
-        letters = consumer.take(10, timeout=_LOOK_SECONDS)
-        if not consumer.is_connected:
-            raise RuntimeError(f"nobody can look into {DEAD_LETTERS}")
-        return [each.destination for each in letters]
 
 
 def flowing_again(facility: Facility, fault: datetime) -> float | None:

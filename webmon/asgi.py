@@ -11,6 +11,8 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 from servestatic import ServeStaticASGI
 
+from workflow_manager.kernel import logs
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webmon.settings")
 
 
@@ -45,6 +47,8 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
+            # The server's own loggers have handlers; ours, with who asked for what, had none.
+            logs.start("web")
             _end_streams_on(signal.SIGTERM, signal.SIGINT)
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":

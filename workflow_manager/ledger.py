@@ -63,9 +63,7 @@ class JobRecord:
         self.has_changed = True
         # A database that was restored may hold what had left: somebody has it.
         self.is_held = False
-        # The broker may have given the job to a second agent: who ended it counts.
-        if not (self.agent and self.phase.is_final and phase == Phase.STARTED):
-            self.agent = agent_of(message) or self.agent
+        self.agent = agent_of(message) or self.agent
         if phase < self.phase and phase != Phase.STARTED:
             # Two ends of one attempt contradict each other: the better one stands, whole.
             return

@@ -152,8 +152,13 @@ def report_refused(refused: Mapping[str, str]) -> None:
 
 
 def refused() -> dict[str, str]:
-    """What the workflow manager wants to read and does not get, with the reason."""
-    return dict(RefusedSubscription.objects.values_list("destination", "reason"))
+    """What the workflow manager wants to read and does not get, with the reason.
+
+    Not the dead letters: each kind of broker has its own names for them, and lacks the others'.
+    """
+    dead_letters = map(names.queue, names.DEAD_LETTER_QUEUES)
+    found = RefusedSubscription.objects.exclude(destination__in=dead_letters)
+    return dict(found.order_by("destination").values_list("destination", "reason"))
 
 
 def trouble_of(name: str) -> str:

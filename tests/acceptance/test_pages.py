@@ -290,6 +290,8 @@ def test_a_click_reduces_again(
     expect(second).to_have_attribute("data-fate", "done", timeout=20_000)
     expect(page.locator("#verdict")).to_contain_text("Reduced in", timeout=20_000)
     page.screenshot(path=screenshots / "reduced-again.png", full_page=True)
+    log = (facility.root.parent / "logs" / "web.log").read_text(encoding="utf-8")
+    assert f"scientist asked for reduce of HYS {gated.number}: 'The vanadium is there'" in log
     assert watched.complaints == []
     context.close()
 

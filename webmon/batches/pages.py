@@ -129,7 +129,7 @@ def _row(batch: Batch, progress: Progress, person: User) -> BatchRow:
         requested_by=batch.requested_by,
         reason=batch.reason,
         requested_at=batch.requested_at,
-        state=batch.state,
+        state=_state(batch, progress),
         state_changed_by=batch.state_changed_by,
         state_changed_at=batch.state_changed_at,
         runs=batch.runs,
@@ -140,6 +140,12 @@ def _row(batch: Batch, progress: Progress, person: User) -> BatchRow:
         may_cancel=is_allowed and is_open and progress.held > 0,
         may_retry=is_allowed and progress.failed > 0,
     )
+
+
+def _state(batch: Batch, progress: Progress) -> str:
+    """That of the batch; once everything has left, whether everything has ended too."""
+    has_ended = not (progress.held or progress.sent or progress.running)
+    return "done" if batch.state == Batch.State.SENT and has_ended else batch.state
 
 
 def _failure(job: Job) -> Failure:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from webmon.runs.verdict import Tone
-from workflow_manager import health, reconciliation, selectors
+from workflow_manager import health, queues, reconciliation, selectors
 from workflow_manager.domain.liveness import AGENT_LATE, MANAGER_LATE, Liveness
 from workflow_manager.health import AgentHealth, ManagerHealth, OutboxHealth, QueueHealth
 from workflow_manager.models import Discrepancy, RejectedMessage
@@ -40,6 +40,7 @@ class SystemPage:
     """Every part of the system, with the age of what is known of it.
 
     `database_answers_in` is how long the database took to answer; if it did not, there is no page.
+    `refused` are queues and topics that the broker does not let us read, each with the reason.
     `manager_every` and `agent_every` are how often signs are expected.
     """
 
@@ -53,6 +54,7 @@ class SystemPage:
     outbox: OutboxHealth
     agents: tuple[Agent, ...]
     queues: tuple[QueueHealth, ...]
+    refused: Mapping[str, str]
     rejected: int
     discrepancies: tuple[Discrepancies, ...]
     manager_every: dt.timedelta
@@ -147,6 +149,7 @@ def system_page(now: dt.datetime) -> SystemPage:
         outbox=outbox,
         agents=_agents(agents),
         queues=tuple(health.queues()),
+        refused=queues.refused(),
         rejected=known.rejected,
         discrepancies=tuple(selectors.open_discrepancies_by_instrument()),
         manager_every=MANAGER_LATE,

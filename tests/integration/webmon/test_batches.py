@@ -177,6 +177,17 @@ def test_what_failed_is_shown_and_asked_for_again(admin: Client) -> None:
     assert 'role="alert"' in refused.content.decode()
 
 
+def test_a_batch_is_done_when_everything_has_ended(admin: Client) -> None:
+    batch = asked_for()
+    address = f"/system/batches/{batch.id}/"
+    Batch.objects.update(state="sent")
+    Job.objects.filter(batch=batch).update(is_held=False)
+    assert value(admin, address)["batch"]["state"] == "sent"
+    Job.objects.filter(batch=batch).update(phase=Phase.DONE.value)
+    assert value(admin, address)["batch"]["state"] == "done"
+    assert "done" in page(admin, "/system/batches/")
+
+
 @pytest.mark.parametrize("action", ["pause", "resume", "cancel", "retry"])
 def test_a_scientist_steers_only_the_own_ones(
     action: str, client_of: Callable[[str], Client]

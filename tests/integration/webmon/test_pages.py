@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from tests.integration.webmon import rows
 from webmon.runs.pages import EVENTS
 from webmon.ui.views import server_error
-from workflow_manager import selectors
+from workflow_manager import batches, selectors
 from workflow_manager.domain import destinations as names
 from workflow_manager.domain.states import RunState, run_state
 from workflow_manager.domain.steps import Phase, Step
@@ -197,12 +197,16 @@ def test_texts_of_strangers_stay_texts(admin: Client) -> None:
     rows.add_event(run, HOSTILE, information=HOSTILE, error=HOSTILE)
     message = rows.reject(HOSTILE.encode(), HOSTILE)
     Instrument.objects.create(name="x<b>y", facility=HOSTILE)
+    batch = batches.request_step_of_many([run.id], None, by=HOSTILE, reason=HOSTILE)
     addresses = [
         "/dasmon/",
         "/report/arcs/",
         "/report/arcs/9/",
         "/system/rejected/",
         f"/system/rejected/{message.id}/",
+        "/system/batches/",
+        f"/system/batches/{batch.id}/",
+        f"/system/batches/{batch.id}/cancel/",
     ]
     for address in addresses:
         text = page(admin, address)
@@ -248,8 +252,13 @@ def test_every_answer_is_protected(user: Client) -> None:
 
 
 def test_pages_have_no_inline_script_or_style(admin: Client) -> None:
-    rows.add_run(phases=(D, F, W))
-    for address in ("/dasmon/", "/report/", "/report/arcs/214583/", "/system/rejected/"):
+    run = rows.add_run(phases=(D, F, W))
+    batch = batches.request_step_of_many([run.id], Step.CATALOGUING, by="admin").id
+    of_the_run = ("/report/arcs/214583/", "/report/arcs/214583/reduce/")
+    of_batches = ("", "new/", f"{batch}/", f"{batch}/cancel/")
+    of_the_system = ("/system/", "/system/discrepancies/", "/system/rejected/")
+    wide = (f"/system/batches/{part}" for part in of_batches)
+    for address in ("/dasmon/", "/report/", *of_the_run, *of_the_system, *wide):
         text = page(admin, address)
         assert " style=" not in text and "<style" not in text and " onclick" not in text
         assert all(" src=" in tag for tag in text.split("<script")[1:])

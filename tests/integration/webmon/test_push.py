@@ -103,15 +103,15 @@ def client_of(transactional_db: None, tmp_path: object) -> Callable[[str], Clien
 
 
 def test_a_notice_reaches_the_browser(server: Server, person: Client) -> None:
-    answer = stream(server, person, "run arcs/214583", "instrument *")
+    answer = stream(server, person, "run arcs/214583", "instrument *", "batch *")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "text/event-stream"
     assert answer.headers["X-Accel-Buffering"] == "no"
     lines = answer.iter_lines(decode_unicode=True)
     # The second greeting comes when the database is listened to: from then on nothing is missed.
     assert told(lines, 2) == ["-", "hello"]
-    notify("run arcs/1", "run arcs/214583", "instrument cncs", "rejected")
-    assert told(lines, 2) == ["run arcs/214583", "instrument cncs"]
+    notify("run arcs/1", "run arcs/214583", "instrument cncs", "batch 4", "rejected")
+    assert told(lines, 3) == ["run arcs/214583", "instrument cncs", "batch 4"]
     answer.close()
 
 

@@ -19,6 +19,7 @@ from workflow_manager.models import (
     Job,
     ManagerProcess,
     OutboxMessage,
+    RefusedSubscription,
     RejectedMessage,
 )
 
@@ -113,6 +114,16 @@ def test_an_empty_system_explains_itself(admin: Client) -> None:
     text = page(admin)
     assert "manage.py run_workflow_manager" in text
     assert "No agent was heard" in text and "No job is open" in text
+
+
+def test_a_queue_that_the_broker_refuses_is_shown_with_the_reason(admin: Client) -> None:
+    assert "What the broker does not let us read" not in admin.get("/system/").content.decode()
+    RefusedSubscription.objects.create(destination="/queue/SITE.X", reason="no right to consume")
+    RefusedSubscription.objects.create(destination="/queue/ActiveMQ.DLQ", reason="not there")
+    page = admin.get("/system/").content.decode()
+    assert "/queue/SITE.X" in page
+    assert "no right to consume" in page
+    assert "ActiveMQ.DLQ" not in page
 
 
 def test_discrepancies_are_listed_by_instrument(admin: Client) -> None:
