@@ -102,8 +102,10 @@ def _give_up(
 ) -> None:
     """These attempts failed, and so did their runs' steps; the runs and jobs are locked."""
     for row, reason in refused:
-        values = {"id": row.number, "failed": Phase.FAILED.value, "reason": reason}
-        cursor.execute(STATEMENTS["refused"], values)
+        cursor.execute(
+            STATEMENTS["refused"],
+            {"id": row.number, "failed": Phase.FAILED.value, "reason": reason},
+        )
     cursor.execute(BATCHES["update_phases"], {"run_ids": list(run_ids)})
     cursor.execute(STATEMENTS["names"], {"run_ids": list(run_ids)})
     notify(cursor, CHANGES, changed_keys(cursor.fetchall()))

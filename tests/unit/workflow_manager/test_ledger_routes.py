@@ -151,6 +151,6 @@ def test_what_is_not_needed_is_not_sent_when_room_is_made() -> None:
 def test_a_duration_that_cannot_be_is_no_duration() -> None:
     ledger = RunLedger()
     ledger.receive(message(names.REDUCTION_REQUEST), NOW)
-    times = {"started_at": "0002-01-01T00:00:00+00:00", "ended_at": "2026-11-21T12:00:00+00:00"}
-    ledger.receive(message(names.REDUCTION_COMPLETE, **times), NOW)
+    started, ended = "0002-01-01T00:00:00+00:00", "2026-11-21T12:00:00+00:00"
+    ledger.receive(message(names.REDUCTION_COMPLETE, started_at=started, ended_at=ended), NOW)
     assert ledger.jobs[0].started_at is None
