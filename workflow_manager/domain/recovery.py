@@ -15,6 +15,8 @@ MOST_RECOVERIES = 3
 # Agents end a job themselves after an hour, unless they are told otherwise, and report that.
 LEAST_RUN = timedelta(minutes=75)
 _TIMES_TYPICAL = 3
+# Times that somebody made up, or that span a clock's correction, shall not switch this off.
+_LONGEST = timedelta(days=30)
 _LOOK_AGAIN = timedelta(minutes=5)
 
 _INCOMPLETE = {
@@ -64,7 +66,7 @@ class Loss:
 def limit(typical: timedelta | None, floor: timedelta, recoveries: int) -> timedelta:
     """How long is too long; each time that it was sent again doubles it."""
     usual = _TIMES_TYPICAL * typical if typical else timedelta(0)
-    return max(floor, usual) * float(2 ** min(recoveries, 10))
+    return min(max(floor, usual) * float(2 ** min(recoveries, 10)), _LONGEST)
 
 
 def judge_running(

@@ -124,3 +124,12 @@ def test_the_history_has_the_words_of_the_contract() -> None:
         "Reduction incomplete for arcs_214583: Why.",
         "Reduction cataloging incomplete for arcs_214583: Why.",
     ]
+
+
+def test_times_that_cannot_be_do_not_end_the_process() -> None:
+    """Two thousand years, six times: no date is so far away."""
+    typical = Typical(running=timedelta(days=739_000))
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    verdict = recovery.judge_running("node7", now - timedelta(hours=3), typical, 1, now)
+    assert isinstance(verdict, Patience)
+    assert verdict.until < now + timedelta(days=31)
