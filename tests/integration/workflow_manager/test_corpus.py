@@ -1,8 +1,7 @@
 """Everything in the corpus through PostgreSQL: recorded, or kept with its reason; no third way."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import given, settings
 from tests.corpus import BODIES, Rejection, Run, frames
 from tests.corpus.body import FACILITY_ROOT, announcement, data_file
 from tests.corpus.verdict import verdict
+from tests.integration.workflow_manager.test_record import Arrival
 from workflow_manager import models
 from workflow_manager.handlers import handle
 from workflow_manager.protocol.messages import RunMessage
@@ -27,20 +27,6 @@ TABLES = {
     *("workflow_instrument", "workflow_proposal", "workflow_run", "workflow_job"),
     *("workflow_event", "workflow_outbox", "workflow_rejected_message"),
 }
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """A delivery as the broker would hand it over."""
-
-    destination: str
-    message_id: str
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-    is_stale: bool = False
-
-    def ack(self) -> None: ...
-    def nack(self) -> None: ...
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import os
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 
+from tests.integration.workflow_manager.test_record import Arrival
 from workflow_manager.domain.steps import Step
 from workflow_manager.handlers import handle
 from workflow_manager.models import Event, Job, OutboxMessage, RejectedMessage, Run
@@ -28,20 +28,6 @@ REPORTS = {
 }
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """A delivery as the broker would hand it over."""
-
-    destination: str
-    message_id: str
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-    is_stale: bool = False
-
-    def ack(self) -> None: ...
-    def nack(self) -> None: ...
 
 
 def content(number: int, **more: Any) -> bytes:

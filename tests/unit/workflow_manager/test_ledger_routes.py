@@ -1,30 +1,10 @@
 """What an instrument's route, a limit and a request change in a run's ledger."""
 
-from datetime import UTC, datetime
-from typing import Any
-
+from tests.unit.workflow_manager.test_ledger import NOW, message
 from workflow_manager.domain import destinations as names
 from workflow_manager.domain.states import is_complete
 from workflow_manager.domain.steps import Phase, Step
 from workflow_manager.ledger import RunLedger
-from workflow_manager.protocol.messages import JobReference, RunMessage
-
-NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-
-
-def message(queue: str, job: tuple[int, int] | None = None, **body: Any) -> RunMessage:
-    return RunMessage(
-        queue=queue,
-        instrument="arcs",
-        run_number=1,
-        proposal="IPTS-1",
-        facility="SNS",
-        data_file="/SNS/ARCS/IPTS-1/nexus/ARCS_1.nxs.h5",
-        information=body.get("information"),
-        error=body.get("error"),
-        job=JobReference(*job) if job else None,
-        body=body,
-    )
 
 
 def sent_queues(ledger: RunLedger) -> list[str]:

@@ -1,7 +1,6 @@
 """Asks for a step of many runs at once, and pauses, resumes, cancels or retries such a batch."""
 
 import argparse
-import getpass
 import time
 from typing import Any
 
@@ -11,6 +10,7 @@ from workflow_manager import batches, selectors
 from workflow_manager.batches import EVERYTHING
 from workflow_manager.domain.states import RunState
 from workflow_manager.domain.steps import Step
+from workflow_manager.management.operator import own_name
 from workflow_manager.models import Batch
 from workflow_manager.selectors import RunFilter
 from workflow_manager.services import RequestRefusedError
@@ -21,7 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
-            "--by", default=getpass.getuser(), help="who asks (%(default)s); histories show it"
+            "--by", default=own_name(), help="who asks (%(default)s); histories show it"
         )
         verbs = parser.add_subparsers(dest="verb", required=True)
         verbs.add_parser("list", help="the newest batches and how far they are")

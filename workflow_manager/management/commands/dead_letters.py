@@ -7,7 +7,6 @@ dead_letters replay-like 17
 dead_letters discard 17 --reason "why"
 """
 
-import getpass
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from workflow_manager import dead_letters, selectors
+from workflow_manager.management.operator import own_name
 from workflow_manager.models import RejectedMessage
 
 _LONGEST_LIST = 100_000
@@ -87,7 +87,7 @@ class Command(BaseCommand):
 
 def _settling(parser: CommandParser) -> CommandParser:
     parser.add_argument("id", type=int, help="the message's number, as listed")
-    parser.add_argument("--by", default=getpass.getuser(), help="who does it (default: you)")
+    parser.add_argument("--by", default=own_name(), help="who does it (default: you)")
     return parser
 
 

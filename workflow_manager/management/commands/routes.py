@@ -9,9 +9,7 @@
 With --dry-run, set and clear only tell what would change. With --json scripts can read the answer.
 """
 
-import getpass
 import json
-import os
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,6 +17,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from workflow_manager import routes
+from workflow_manager.management.operator import own_name
 from workflow_manager.models import Instrument, Route
 from workflow_manager.queues import RoutingError
 from workflow_manager.routes import Consequence, Routes
@@ -129,14 +128,7 @@ class Command(BaseCommand):
 
 def _add_who(parser: Any) -> None:
     parser.add_argument("--dry-run", action="store_true", help="change nothing, only tell")
-    parser.add_argument("--by", default=_whoever(), help="who wants it (default: you)")
-
-
-def _whoever() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container the account may have a number only
-        return f"uid {os.getuid()}"
+    parser.add_argument("--by", default=own_name(), help="who wants it (default: you)")
 
 
 def _as_json(route: Route) -> dict[str, Any]:
