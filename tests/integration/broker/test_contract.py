@@ -295,6 +295,7 @@ def test_confirmed_messages_survive_the_end_of_the_broker(
 
 
 def test_a_frozen_broker_is_noticed_by_its_silence(stomp_house: StompHouse, name: Name) -> None:
+    """F11: a connection over which nothing comes any more, and nothing says so."""
     queue = name()
     with (
         publishing(stomp_house) as publisher,

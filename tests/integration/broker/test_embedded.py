@@ -188,6 +188,7 @@ def test_malformed_frames_harm_nobody(process: EmbeddedProcess, garbage: bytes) 
 
 
 def test_a_silent_client_is_dropped_and_loses_nothing(process: EmbeddedProcess, name: Name) -> None:
+    """F11, the other way: a client that is connected and gone."""
     queue = f"/queue/{name()}"
     subscribe = {"id": "s", "destination": queue, "ack": "client"}
     with (

@@ -1,4 +1,4 @@
-"""A job that takes its agent with it each time, on ActiveMQ Classic.
+"""F18: a job that takes its agent with it each time, on ActiveMQ Classic.
 
 Not on Artemis: what a dying reader held may be stuck there (docs/deployment.md), and then it is the
 workflow manager that sends the job again.
