@@ -1,4 +1,4 @@
-"""F19: everything in the corpus through PostgreSQL: recorded, or kept with its reason; no third way."""
+"""F19: the whole corpus through PostgreSQL: recorded, or kept with its reason; no third way."""
 
 import json
 from collections.abc import Iterable, Sequence

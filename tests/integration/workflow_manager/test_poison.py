@@ -1,4 +1,4 @@
-"""F18: one message that breaks Python or PostgreSQL ends as a row with the reason; the others flow."""
+"""F18: one message that breaks Python or PostgreSQL ends as a row; the others flow."""
 
 import secrets
 import time
