@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import psycopg
+from psycopg import sql
+
+from workflow_manager.event_partitions import Month
 
 INSTRUMENTS = 40
+SECONDS_BETWEEN_RUNS = timedelta(seconds=90)
 
 # One run every 90 s at the facility, ten events of each; most are done, some are not.
 _INSTRUMENTS = """
@@ -77,10 +82,24 @@ def fill(address: str, runs: int) -> None:
         assert newest is not None
         values = {"instruments": INSTRUMENTS, "runs": runs, "before": newest[0]}
         cursor = psycopg.ClientCursor(connection)
+        _provide_months(cursor, runs)
         with _without_indexes(cursor):
             for statement in (_INSTRUMENTS, _PROPOSALS, _RUNS, _JOBS, _EVENTS):
                 cursor.execute(statement, values)
         cursor.execute("VACUUM ANALYZE")
+
+
+def _provide_months(cursor: psycopg.ClientCursor, runs: int) -> None:
+    """As moving in does: a manager that starts moves what lies in the default partition."""
+    now = datetime.now(UTC)
+    month = Month.of(now - runs * SECONDS_BETWEEN_RUNS)
+    while month <= Month.of(now):
+        make = sql.SQL(
+            "CREATE TABLE IF NOT EXISTS {} PARTITION OF workflow_event FOR VALUES FROM ({}) TO ({})"
+        )
+        begin, end = sql.Literal(month.begin), sql.Literal(month.after(1).begin)
+        cursor.execute(make.format(sql.Identifier(month.partition), begin, end))
+        month = month.after(1)
 
 
 @contextmanager
