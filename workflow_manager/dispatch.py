@@ -17,6 +17,7 @@ from workflow_manager import rows
 from workflow_manager.domain import leases
 from workflow_manager.doorbell import Doorbell
 from workflow_manager.ledger import JobRecord
+from workflow_manager.protocol.messages import body_of_run
 from workflow_manager.rows import Event
 from workflow_manager.services import CHANGES, JOBS, OUTBOX, notify
 from workflow_manager.sql import DISPATCH
@@ -116,11 +117,5 @@ def _sent_event(job: Mapping[str, Any], now: datetime) -> Event:
 
 
 def _body(job: Mapping[str, Any]) -> dict[str, Any]:
-    """What an agent needs to know of a run."""
-    return {
-        "facility": job["facility"] or job["data_file"].strip("/").split("/")[0].upper(),
-        "instrument": job["instrument"],
-        "ipts": job["proposal"],
-        "run_number": job["number"],
-        "data_file": job["data_file"],
-    }
+    columns = ("facility", "instrument", "proposal", "number", "data_file")
+    return body_of_run(**{name: job[name] for name in columns})

@@ -21,6 +21,7 @@ from workflow_manager.domain.presence import Silence
 from workflow_manager.domain.recovery import Loss, Patience, QueueNow, Typical, Waiting
 from workflow_manager.domain.steps import Phase, Step
 from workflow_manager.ledger import JobRecord, RunLedger
+from workflow_manager.protocol.messages import body_of_run
 from workflow_manager.rows import Event, LockedRun
 from workflow_manager.sql import RECORD, RECOVERY
 
@@ -268,13 +269,8 @@ def _lock_runs(cursor: CursorWrapper, run_ids: Iterable[int]) -> dict[int, _Run]
 
 
 def _run(row: Mapping[str, Any]) -> _Run:
-    body = {
-        "facility": row["facility"] or row["data_file"].strip("/").split("/")[0].upper(),
-        "instrument": row["instrument"],
-        "ipts": row["proposal"],
-        "run_number": row["number"],
-        "data_file": row["data_file"],
-    }
+    columns = ("facility", "instrument", "proposal", "number", "data_file")
+    body = body_of_run(**{name: row[name] for name in columns})
     ledger = RunLedger(data_ready_at=row["data_ready_at"])
     locked = LockedRun(row["run_id"], row["instrument_id"], ledger)
     return _Run(locked, row["instrument"], row["number"], body)

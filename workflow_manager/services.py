@@ -16,7 +16,7 @@ from workflow_manager.domain.rules import WISH_QUEUES, rule_for
 from workflow_manager.domain.steps import Phase, Step
 from workflow_manager.ledger import JobRecord, RunLedger, agent_of
 from workflow_manager.models import Run
-from workflow_manager.protocol.messages import RunMessage
+from workflow_manager.protocol.messages import RunMessage, body_of_run
 from workflow_manager.rows import Event, Identity, LockedRun, RunKey
 from workflow_manager.sql import RECORD
 
@@ -89,15 +89,14 @@ def request_step(run: Run, step: Step | None, *, by: str, reason: str = "") -> N
     if not run.data_file:
         raise RequestRefusedError(f"{run} has no data file yet: there is nothing to process.")
     instrument, queue = run.instrument, WISH_QUEUES[step]
-    body = {
-        "facility": instrument.facility or run.data_file.strip("/").split("/")[0].upper(),
-        "instrument": instrument.name,
-        "ipts": run.proposal.name,
-        "run_number": run.number,
-        "data_file": run.data_file,
-        "information": f"Requested by {by}",
-        **({"reason": reason} if reason else {}),
-    }
+    known = body_of_run(
+        facility=instrument.facility,
+        instrument=instrument.name,
+        proposal=run.proposal.name,
+        number=run.number,
+        data_file=run.data_file,
+    )
+    said = {"information": f"Requested by {by}", **({"reason": reason} if reason else {})}
     message = RunMessage(
         queue=queue,
         instrument=instrument.name,
@@ -108,7 +107,7 @@ def request_step(run: Run, step: Step | None, *, by: str, reason: str = "") -> N
         information=f"Requested by {by}",
         error=None,
         job=None,
-        body=body,
+        body=known | said,
     )
     record([Received(message, f"request {uuid.uuid4().hex}", datetime.now(UTC))])
 

@@ -104,9 +104,3 @@ def is_sms_topic(destination: str) -> bool:
 def facility_of_topic(destination: str) -> str:
     """The facility in `<facility>.<INSTRUMENT>.<rest>`."""
     return bare_name(destination).split(".")[0]
-
-
-def instrument_of_topic(destination: str) -> str:
-    """The instrument in `<facility>.<INSTRUMENT>.<rest>`, lower case; empty if there is none."""
-    tokens = bare_name(destination).split(".")
-    return tokens[1].lower() if len(tokens) > 2 else ""

@@ -17,7 +17,8 @@ class JobReference:
 class RunMessage:
     """A message about one run.
 
-    `body` is the whole object as it arrived, unknown keys included; it is what gets forwarded.
+    `body` is the whole object as it arrived, unknown keys included, the run's own keys cleaned;
+    it is what gets forwarded.
     """
 
     queue: str
@@ -34,3 +35,16 @@ class RunMessage:
     @property
     def run_key(self) -> tuple[str, int]:
         return (self.instrument, self.run_number)
+
+
+def body_of_run(
+    *, facility: str, instrument: str, proposal: str, number: int, data_file: str
+) -> dict[str, Any]:
+    """What an agent needs to know of a run. The path tells a facility that nobody else told."""
+    return {
+        "facility": facility or data_file.strip("/").split("/")[0].upper(),
+        "instrument": instrument,
+        "ipts": proposal,
+        "run_number": number,
+        "data_file": data_file,
+    }
