@@ -9,6 +9,11 @@ from webmon.system import views as system
 from webmon.ui import views as ui
 
 urlpatterns = [
+    # Before those of runs: /dasmon/notifications/ is no instrument.
+    path("dasmon/notifications/", include("webmon.notifications.urls")),
+    path("alarms/", include("webmon.alarms.urls")),
+    path("pvmon/", include("webmon.pvs.urls")),
+    path("dasmon/", include("webmon.status.urls")),
     path("", include("webmon.runs.urls")),
     path("users/", include("webmon.accounts.urls")),
     path("system/batches/", include("webmon.batches.urls")),

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 UPLOADS = "uploads"
 SCIENTIST = "scientist"
+TEAM_SUFFIX = "InstrumentTeam"  # of the groups of instruments, as in ARCSInstrumentTeam
 
 User = AbstractBaseUser | AnonymousUser
 View = Callable[..., HttpResponse]
@@ -52,6 +53,18 @@ def may_steer(user: User, requested_by: str) -> bool:
     if not may_request(user):
         return False
     return bool(getattr(user, "is_staff", False)) or user.get_username() == requested_by
+
+
+def may_acknowledge(user: User) -> bool:
+    """Answer for an alarm: whoever is responsible for instruments."""
+    return may_request(user)
+
+
+def may_tend(user: User, instrument: str) -> bool:
+    """Set up an instrument's page, its alarms and their rules: staff, instrument scientists, and
+    the instrument's team."""
+    team = f"{instrument.upper()}{TEAM_SUFFIX}"
+    return may_request(user) or (_is_active(user) and team in _groups(user))
 
 
 def may_listen(user: User) -> bool:

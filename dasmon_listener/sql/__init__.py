@@ -1,0 +1,1 @@
+"""The statements of this package, by file and name."""

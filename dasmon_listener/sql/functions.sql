@@ -1,0 +1,1 @@
+-- The functions that data acquisition calls in the database; a migration runs this file.

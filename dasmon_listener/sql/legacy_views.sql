@@ -1,0 +1,1 @@
+-- The tables of the replaced system that the listener's take the place of, as views.
