@@ -6,3 +6,4 @@ from workflow_manager.kernel.named_queries import load
 
 ALARMS = load(Path(__file__).with_name("alarms.sql"))
 WATCH = load(Path(__file__).with_name("watch.sql"))
+PREVIEWS = load(Path(__file__).with_name("previews.sql"))
