@@ -40,7 +40,13 @@ JOIN dasmon_series AS series ON series.id = latest.series_id
 JOIN workflow_instrument AS instrument ON instrument.id = series.instrument_id
 WHERE instrument.name = %s AND series.name = %s
 """
-_STORED = "SELECT count(*) FROM dasmon_sample"
+_STORED = """
+SELECT count(*) FROM dasmon_sample WHERE series_id IN (
+    SELECT series.id FROM dasmon_series AS series
+    JOIN workflow_instrument AS instrument ON instrument.id = series.instrument_id
+    WHERE instrument.name = ANY(%s)
+)
+"""
 _SIZE = """
 SELECT sum(pg_relation_size(inhrelid)), sum(pg_indexes_size(inhrelid))
 FROM pg_inherits WHERE inhparent = 'dasmon_sample'::regclass
@@ -216,15 +222,10 @@ def _listener_pid(connection: psycopg.Connection) -> int:
 def _await_stored(connection: psycopg.Connection, expected: int) -> int:
     """How many benchmark values are there in the end."""
     deadline = time.monotonic() + _PATIENCE
-    statement = (
-        f"{_STORED} WHERE series_id IN (SELECT series.id FROM dasmon_series AS series "
-        "JOIN workflow_instrument AS instrument ON instrument.id = series.instrument_id "
-        "WHERE instrument.name = ANY(%s))"
-    )
     names = [name(number).lower() for number in range(INSTRUMENTS)]
     stored = 0
     while time.monotonic() < deadline:
-        (stored,) = _one(connection, statement, (names,))
+        (stored,) = _one(connection, _STORED, (names,))
         if stored >= expected:
             break
         time.sleep(0.5)
