@@ -81,6 +81,7 @@ def start(supervisor: Supervisor, plan: Plan, *, simulator: bool) -> Endpoints:
     start_database_and_broker(supervisor, plan)
     supervisor.start(processes.web(plan))
     supervisor.start(processes.workflow_manager(plan))
+    supervisor.start(processes.dasmon_listener(plan))
     supervisor.start(processes.agent(plan))
     supervisor.start(processes.celery_worker(plan))
     supervisor.start(processes.celery_beat(plan))
