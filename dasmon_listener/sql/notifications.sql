@@ -96,3 +96,62 @@ FROM unnest(
 INSERT INTO dasmon_alarm_event (alarm_id, at, what, words)
 SELECT alarm_id, %(now)s, 'escalated', words
 FROM unnest(%(alarms)s::bigint[], %(words)s::text[]) AS told (alarm_id, words)
+
+-- name: claim
+-- Takes what is due for one worker: for each mail server or host of webhooks no more than
+-- `per_host` at once, those under way included, so that one that is slow leaves room for others.
+-- What is told of an alarm keeps its order for each recipient.
+-- A claim that ran out is one whose worker died: `is_lost`.
+WITH waiting AS (
+    SELECT n.id, n.due_at, n.claimed_until > %(now)s AS is_under_way,
+        row_number() OVER (
+            PARTITION BY lower(substring(r.address FROM '^https?://([^/?#]*)'))
+            ORDER BY n.claimed_until > %(now)s DESC NULLS LAST, n.due_at, n.id
+        ) AS place
+    FROM dasmon_notification n
+    JOIN dasmon_recipient r ON r.id = n.recipient_id
+    WHERE n.sent_at IS NULL AND n.given_up_at IS NULL AND n.due_at <= %(now)s
+      AND NOT EXISTS (
+        SELECT FROM dasmon_notification earlier
+        WHERE earlier.recipient_id = n.recipient_id AND earlier.alarm_id = n.alarm_id
+          AND earlier.id < n.id AND earlier.sent_at IS NULL AND earlier.given_up_at IS NULL
+      )
+), chosen AS (
+    SELECT n.id, n.claimed_until IS NOT NULL AS is_lost
+    FROM dasmon_notification n
+    WHERE n.id = ANY(ARRAY(
+        SELECT id FROM waiting
+        WHERE place <= %(per_host)s AND is_under_way IS NOT TRUE
+        ORDER BY due_at, id LIMIT %(limit)s
+    ))
+      AND n.sent_at IS NULL AND n.given_up_at IS NULL AND n.due_at <= %(now)s
+      AND (n.claimed_until IS NULL OR n.claimed_until <= %(now)s)
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE dasmon_notification n SET claimed_until = %(until)s, attempts = n.attempts + 1
+FROM chosen WHERE chosen.id = n.id
+RETURNING n.id, chosen.is_lost
+
+-- name: settle
+-- Writes down what came of a claim, and of the try if there was one. Nothing, if the recipient is
+-- gone, or if the claim ran out and another worker has it.
+WITH settled AS (
+    UPDATE dasmon_notification SET
+        claimed_until = NULL,
+        due_at = coalesce(%(due_at)s, due_at),
+        sent_at = %(sent_at)s,
+        given_up_at = %(given_up_at)s,
+        dropped_because = %(dropped_because)s
+    WHERE id = %(id)s AND attempts = %(attempts)s AND sent_at IS NULL AND given_up_at IS NULL
+    RETURNING id, recipient_id
+), tried AS (
+    INSERT INTO dasmon_delivery_attempt (notification_id, at, is_success, took, answer)
+    SELECT id, %(at)s, %(sent_at)s::timestamptz IS NOT NULL, %(took)s, %(answer)s
+    FROM settled WHERE %(answer)s::text IS NOT NULL
+)
+SELECT 'notification ' || r.owner_id FROM settled JOIN dasmon_recipient r ON r.id = settled.recipient_id
+
+-- name: lost
+-- A try of which nobody knows what came of it.
+INSERT INTO dasmon_delivery_attempt (notification_id, at, is_success, took, answer)
+SELECT id, %(at)s, false, interval '0', %(answer)s FROM unnest(%(ids)s::bigint[]) AS lost (id)
