@@ -4,6 +4,7 @@ States of rules are in memory only. After a start, or a look that failed, they b
 alarms and the newest values, and what counts time counts from then.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,6 +28,8 @@ from dasmon_listener.domain.levels import Level
 from dasmon_listener.domain.silence import SignsOfLife
 from dasmon_listener.models import Alarm
 from dasmon_listener.sql import WATCH
+
+_log = logging.getLogger(__name__)
 
 # Samples may be readable so long after the time that they have.
 _ON_THE_WAY = timedelta(seconds=1)
@@ -95,9 +98,9 @@ class Watch:
     """Looks at what came since the last look, and says what follows for alarms."""
 
     def __init__(self) -> None:
-        self._forget()
         self._looked_at: datetime | None = None
-        self._listening_since: datetime | None = None
+        self._misread: set[int] = set()
+        self._forget()
 
     def look(self, now: datetime, hears: bool = True) -> None:
         """Follow rules and components until now, and end shelves.
@@ -120,6 +123,8 @@ class Watch:
         end_shelves(now)
 
     def _forget(self) -> None:
+        """Begin anew; who was heard while the database was away may not be written down yet."""
+        self._listening_since: datetime | None = None
         self._is_restored = False
         self._followed: dict[int, _Followed] = {}
         self._claims = _Claims()
@@ -141,7 +146,7 @@ class Watch:
 
     def _follow(self, now: datetime) -> list[Assertion]:
         """Begin with rules that are new or changed, and leave those that are gone."""
-        rows = {row.rule_id: row for row in _read_rules()}
+        rows = {row.rule_id: row for row in self._read_rules()}
         before = self._claims.levels()
         if not self._is_restored:
             before, self._is_restored = self._restore(rows), True
@@ -153,6 +158,16 @@ class Watch:
         for row in begun:
             self._begin(row, newest.get(row.series_id or 0), now)
         return self._differences(before, now)
+
+    def _read_rules(self) -> Iterator[_RuleRow]:
+        """One that cannot be read, because somebody wrote it past us, must not stop the others."""
+        for row in _rows("rules"):
+            try:
+                yield _rule_row(*row)
+            except ValueError:
+                if row[0] not in self._misread:
+                    _log.exception("Rule %s of alarms makes no sense and is left out.", row[0])
+                self._misread.add(row[0])
 
     def _restore(self, rows: Mapping[int, _RuleRow]) -> dict[AlarmKey, Level]:
         """What is open is claimed by the rule that raised it, and by those that are not worse."""
@@ -268,22 +283,24 @@ def _rows(statement: str, parameters: Mapping[str, Any] | None = None) -> list[t
         return list(cursor.fetchall())
 
 
-def _read_rules() -> list[_RuleRow]:
-    return [
-        _RuleRow(
-            rule_id=rule_id,
-            instrument_id=instrument_id,
-            name=name,
-            terms=Rule(Condition(condition), low, high, hysteresis, duration),
-            level=Level(level),
-            message=words,
-            series_id=series_id,
-        )
-        for (
-            rule_id, instrument_id, name, condition, low, high, hysteresis, duration, level, words,
-            series_id,
-        ) in _rows("rules")
-    ]  # fmt: skip
+def _rule_row(
+    rule_id: int,
+    instrument_id: int,
+    name: str,
+    condition: str,
+    low: float | None,
+    high: float | None,
+    hysteresis: float,
+    duration: timedelta,
+    level: int,
+    words: str,
+    series_id: int | None,
+) -> _RuleRow:
+    """Raises ValueError if the rule makes no sense."""
+    terms = Rule(Condition(condition), low, high, hysteresis, duration)
+    if complaint := terms.complaint():
+        raise ValueError(complaint)
+    return _RuleRow(rule_id, instrument_id, name, terms, Level(level), words, series_id)
 
 
 def _newest(series: set[int]) -> dict[int, Sample]:
