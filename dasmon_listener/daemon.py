@@ -73,6 +73,7 @@ class Listener:
         self._adara_instrument = config.adara_instrument
         self._subscriptions = _subscriptions(config)
         self._mailbox = Mailbox()
+        self._refused: dict[str, str] = {}
         self._absence = Absence(self.intake)
         self._writer = handlers.Writer(self.intake, self.tally, Register(), subscriber.ack_all)
         self._turn = Turn()
@@ -107,6 +108,7 @@ class Listener:
             while not stop.is_set():
                 self._take_in(0.2)
                 self._absence.look(time.time(), is_connected=self._subscriber.is_connected)
+                self._report_refused()
         finally:
             self._subscriber.close()
         self._take_in(0.0)
@@ -116,6 +118,12 @@ class Listener:
         if deliveries:
             settled = handlers.take_in(deliveries, self.intake, self.tally, self._adara_instrument)
             self._subscriber.ack_all(settled)
+
+    def _report_refused(self) -> None:
+        refused = dict(self._subscriber.refused)
+        for destination in refused.keys() - self._refused.keys():
+            log.error("The broker refuses %s: %s", destination, refused[destination])
+        self._refused = refused
 
     def write(self, stop: threading.Event, period: float = FLUSH_PERIOD) -> None:
         """Write what came, each `period` seconds until `stop` is set.
