@@ -397,6 +397,19 @@ class Notification(models.Model):
     sent_at = models.DateTimeField(null=True)
     given_up_at = models.DateTimeField(null=True)
     dropped_because = models.TextField(default="", help_text="why there was no need to tell")
+    claimed_until = models.DateTimeField(null=True, help_text="a worker is sending it")
+    is_past = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="the alarm was over since: when it is raised again it is told again",
+    )
+    follows = models.ForeignKey(
+        "self",
+        models.CASCADE,
+        null=True,
+        related_name="+",
+        help_text="what was told before, of an alarm that is over",
+    )
 
     class Meta:
         db_table = "dasmon_notification"
@@ -404,7 +417,7 @@ class Notification(models.Model):
             models.UniqueConstraint(
                 fields=["recipient", "alarm", "cause"],
                 name="notification_once",
-                condition=~Q(cause="test"),
+                condition=Q(is_past=False) & ~Q(cause="test"),
             ),
         ]
         indexes = [
