@@ -75,7 +75,8 @@ class Listener:
         self._mailbox = Mailbox()
         self._refused: dict[str, str] = {}
         self._absence = Absence(self.intake)
-        self._writer = handlers.Writer(self.intake, self.tally, Register(), subscriber.ack_all)
+        register = Register(most_new_instruments=config.new_instruments)
+        self._writer = handlers.Writer(self.intake, self.tally, register, subscriber.ack_all)
         self._turn = Turn()
 
     @property
@@ -223,6 +224,7 @@ def _work(listener: Listener, publisher: Publisher, stop: threading.Event) -> No
         "receiver": lambda: listener.receive(stop),
         "pings": lambda: pings.send_pings(publisher, listener.intake, stop),
         "housekeeping": lambda: keep(housekeeping.chores(), stop),
+        "watch": lambda: keep(housekeeping.watching(lambda: listener.is_connected), stop),
     }
     with side_threads(parts, stop):
         listener.write(stop)

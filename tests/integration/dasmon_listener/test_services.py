@@ -270,6 +270,6 @@ def test_a_batch_is_a_few_statements(write: Bench, django_assert_max_num_queries
     topics = [f"/topic/SNS.I{number}.APP.DASMON" for number in range(30)]
     deliveries = [came(topic, {f"v{i}": i for i in range(20)}) for topic in topics]
     write(*deliveries)
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         write(*deliveries)
     assert Latest.objects.count() == 600
