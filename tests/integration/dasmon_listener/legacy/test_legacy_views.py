@@ -190,6 +190,6 @@ def test_views_refuse_to_be_written() -> None:
             cursor.execute("SAVEPOINT before")
             try:
                 ask("SELECT pvUpdate('HYS', 'a', 1.5, 0, 1771500000)")
-                cursor.execute(f"INSERT INTO legacy.{view} DEFAULT VALUES")  # noqa: S608
+                cursor.execute(f"INSERT INTO legacy.{view} DEFAULT VALUES")
             finally:
                 cursor.execute("ROLLBACK TO before")
