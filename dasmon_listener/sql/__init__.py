@@ -6,3 +6,5 @@ from workflow_manager.kernel.named_queries import load
 
 ENVELOPES = load(Path(__file__).with_name("envelopes.sql"))
 VALUES = load(Path(__file__).with_name("values.sql"))
+ROLLUPS = load(Path(__file__).with_name("rollups.sql"))
+PARTITIONS = load(Path(__file__).with_name("partitions.sql"))
