@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from dasmon_listener.domain.alarm_rules import Condition
+from dasmon_listener.domain.alarm_rules import Condition, Rule
 from dasmon_listener.domain.levels import Level
 from dasmon_listener.domain.series import Kind
 from workflow_manager.models import Instrument
@@ -234,6 +234,11 @@ class AlarmRule(models.Model):
     def alarm_name(self) -> str:
         """The name of the alarms that it raises."""
         return f"{self.name} {self.condition}"
+
+    @property
+    def terms(self) -> Rule:
+        """What it says, without where it holds."""
+        return Rule(Condition(self.condition), self.low, self.high, self.hysteresis, self.duration)
 
 
 class AlarmSetting(models.Model):

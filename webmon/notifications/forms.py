@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from django import forms
 from django.http import QueryDict
 
-from dasmon_listener.domain.levels import Level
+from dasmon_listener.domain.levels import WORTH_TELLING, Level
 from dasmon_listener.models import Recipient
 from workflow_manager.models import Instrument
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 else:
     _Form = forms.ModelForm
 
-LEVELS = (Level.WARNING, Level.ERROR, Level.FATAL)
+LEVELS = [level for level in Level if level >= WORTH_TELLING]
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MINUTE = timedelta(minutes=1)
 _LONGEST_ESCALATION = 7 * 24 * 60
