@@ -20,6 +20,7 @@ from workflow_manager.broker.ports import Delivery, Publisher, Subscriber, Subsc
 from workflow_manager.daemon import side_threads
 from workflow_manager.handlers import is_database_away
 from workflow_manager.housekeeping import keep
+from workflow_manager.processes import own_name
 
 log = logging.getLogger(__name__)
 
@@ -205,15 +206,24 @@ def _wait_for_database(error: Exception, stop: threading.Event) -> None:
 
 
 def run(
-    subscriber: Subscriber, publisher: Publisher, config: ListenerConfig, stop: threading.Event
+    subscriber: Subscriber,
+    publisher: Publisher,
+    config: ListenerConfig,
+    stop: threading.Event,
+    name: str | None = None,
 ) -> None:
     """Listen until `stop` is set.
+
+    Args:
+        name: of this listener among others; host and process number if it has none.
 
     Raises:
         TurnLostError, ThreadLostError: what supervises us starts us again.
     """
     listener = Listener(subscriber, config)
-    telling = housekeeping.telling(listener.tally, listener.intake, lambda: listener.is_connected)
+    telling = housekeeping.telling(
+        name or own_name(), listener.tally, listener.intake, lambda: listener.is_connected
+    )
     with side_threads({"telling": lambda: keep(telling, stop)}, stop):
         if listener.wait_for_turn(stop):
             _work(listener, publisher, stop)
@@ -224,6 +234,7 @@ def _work(listener: Listener, publisher: Publisher, stop: threading.Event) -> No
         "receiver": lambda: listener.receive(stop),
         "pings": lambda: pings.send_pings(publisher, listener.intake, stop),
         "housekeeping": lambda: keep(housekeeping.chores(), stop),
+        "history": lambda: keep(housekeeping.history(), stop),
         "watch": lambda: keep(housekeeping.watching(lambda: listener.is_connected), stop),
     }
     with side_threads(parts, stop):

@@ -7,21 +7,23 @@ from datetime import UTC, datetime, timedelta
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from dasmon_listener import partitions, rollups
 from dasmon_listener.intake import Intake
 from dasmon_listener.sql import INGEST
 from dasmon_listener.tally import Tally
 from dasmon_listener.watch import Watch
 from workflow_manager.handlers import is_database_away
 from workflow_manager.housekeeping import Chore
-from workflow_manager.processes import own_name
 from workflow_manager.services import CHANGES, notify
 
 log = logging.getLogger(__name__)
 
 
-def telling(tally: Tally, intake: Intake, is_connected: Callable[[], bool]) -> list[Chore]:
+def telling(
+    name: str, tally: Tally, intake: Intake, is_connected: Callable[[], bool]
+) -> list[Chore]:
     """What every listener does, also one that stands by: it tells of itself each second."""
-    name, started_at = own_name(), datetime.now(UTC)
+    started_at = datetime.now(UTC)
 
     def tell() -> None:
         with connection.cursor() as cursor:
@@ -53,6 +55,18 @@ def watching(is_connected: Callable[[], bool]) -> list[Chore]:
     """Rules of alarms, and components that fall silent; in a thread of its own."""
     watch = Watch()
     return [Chore(_guarded(lambda: watch.look(datetime.now(UTC), is_connected())), period=1.0)]
+
+
+def history() -> list[Chore]:
+    """Rollups and days of samples; in a thread of its own, because they take their time."""
+
+    def tend() -> None:
+        partitions.tend(datetime.now(UTC))
+
+    def roll_up() -> None:
+        rollups.roll_up(datetime.now(UTC))
+
+    return [Chore(_guarded(tend), period=3600.0), Chore(_guarded(roll_up), period=60.0)]
 
 
 def _guarded(work: Callable[[], None]) -> Callable[[], None]:

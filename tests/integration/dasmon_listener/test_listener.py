@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import psycopg
 import pytest
@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from dasmon_listener import daemon
 from dasmon_listener.config import ListenerConfig
 from dasmon_listener.domain.series import Kind
-from dasmon_listener.models import Gap, Latest, ListenerProcess, Series
+from dasmon_listener.models import Gap, Latest, Series
 from dasmon_listener.turn import Turn
 from workflow_manager.broker.memory import MemoryBroker
 from workflow_manager.broker.ports import OutgoingMessage
@@ -35,11 +35,11 @@ CONFIG = ListenerConfig(
 
 
 @contextmanager
-def listening(broker: MemoryBroker, config: ListenerConfig = CONFIG) -> Iterator[None]:
+def listening(broker: MemoryBroker, name: str = "first") -> Iterator[None]:
     stop = threading.Event()
 
     def work() -> None:
-        daemon.run(broker.subscriber(), broker.publisher(), config, stop)
+        daemon.run(broker.subscriber(), broker.publisher(), CONFIG, stop, name)
         connection.close()
 
     thread = threading.Thread(target=work)
@@ -102,6 +102,7 @@ def test_a_value_of_dasmon_is_kept_and_shown() -> None:
 def test_nobody_is_told_more_than_four_times_a_second() -> None:
     broker = MemoryBroker()
     with listening(broker), psycopg.connect(database()) as watching:
+        until(lambda: samples("system_dasmon_listener_pid"))
         watching.autocommit = True
         watching.execute("LISTEN webmon")
         began = time.monotonic()
@@ -132,17 +133,18 @@ def test_nothing_is_lost_or_stored_twice_when_the_database_ends_our_sessions() -
 
 def test_of_two_listeners_one_writes_and_the_other_takes_over() -> None:
     broker = MemoryBroker()
-    with listening(broker):
+    with ExitStack() as second:
         with listening(broker):
             until(lambda: samples("system_dasmon_listener_pid"))
+            second.enter_context(listening(broker, "second"))
             for number in range(50):
                 send(broker, "/topic/SNS.ARCS.APP.DASMON", {"x": number})
             until(lambda: len(samples("x")) >= 50)
-        ListenerProcess.objects.update(alive_at=Now())
+        until(lambda: len(samples("system_dasmon_listener_pid")) == 2)
         until(lambda: Gap.objects.filter(reason=daemon.NOBODY_LISTENED).exists())
         send(broker, "/topic/SNS.ARCS.APP.DASMON", {"y": 1})
         until(lambda: samples("y"))
-    assert len(samples("x")) == 50
+    assert (len(samples("x")), len(samples("y"))) == (50, 1)
 
 
 def test_a_session_that_was_lost_gives_up_its_turn() -> None:
@@ -170,5 +172,5 @@ def test_pages_are_told_of_pvs_that_came_through_the_functions() -> None:
         until(lambda: samples("system_dasmon_listener_pid"))
         watching.execute("LISTEN webmon")
         Latest.objects.create(series=series, at=Now(), received_at=Now(), value=1)
-        notices = watching.notifies(timeout=20)
-        assert any(each.payload == "values cncs" for each in notices)
+        with closing(watching.notifies(timeout=20)) as notices:
+            assert any(each.payload == "values cncs" for each in notices)
