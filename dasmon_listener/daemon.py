@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime
 
 from django.db import Error as DatabaseError
@@ -84,14 +85,20 @@ class Listener:
     def is_connected(self) -> bool:
         return self.tally.is_active and self._subscriber.is_connected
 
-    def wait_for_turn(self, stop: threading.Event) -> bool:
-        """Stand by while another listener writes. Return False if `stop` was set before."""
+    def wait_for_turn(self, stop: threading.Event, tell: Callable[[], None]) -> bool:
+        """Stand by while another listener writes. Return False if `stop` was set before.
+
+        Args:
+            tell: writes down that we are the one who writes, so that whoever comes after us knows
+                from when on we are missing.
+        """
         is_told = False
         while not stop.is_set():
             try:
                 if self._turn.is_ours():
                     self._absence.begin(services.last_alive())
                     self.tally.is_active = True
+                    tell()
                     log.info("This listener writes now.")
                     return True
             except DatabaseError as error:
@@ -221,11 +228,11 @@ def run(
         TurnLostError, ThreadLostError: what supervises us starts us again.
     """
     listener = Listener(subscriber, config)
-    telling = housekeeping.telling(
+    telling = housekeeping.Telling(
         name or own_name(), listener.tally, listener.intake, lambda: listener.is_connected
     )
-    with side_threads({"telling": lambda: keep(telling, stop)}, stop):
-        if listener.wait_for_turn(stop):
+    with side_threads({"telling": lambda: keep(telling.chores(), stop)}, stop):
+        if listener.wait_for_turn(stop, telling.tell):
             _work(listener, publisher, stop)
 
 

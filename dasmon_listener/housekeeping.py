@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from django.db import Error as DatabaseError
@@ -19,31 +20,41 @@ from workflow_manager.services import CHANGES, notify
 log = logging.getLogger(__name__)
 
 
-def telling(
-    name: str, tally: Tally, intake: Intake, is_connected: Callable[[], bool]
-) -> list[Chore]:
-    """What every listener does, also one that stands by: it tells of itself each second."""
-    started_at = datetime.now(UTC)
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Tells what every listener is and does, also one that stands by."""
 
-    def tell() -> None:
+    name: str
+    tally: Tally
+    intake: Intake
+    is_connected: Callable[[], bool]
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def tell(self) -> None:
+        """Write it down.
+
+        Raises:
+            django.db.Error: it was not written.
+        """
         with connection.cursor() as cursor:
             cursor.execute(
                 INGEST["tell"],
                 {
-                    "name": name,
-                    "started_at": started_at,
-                    "is_active": tally.is_active,
-                    "is_connected": is_connected(),
-                    "messages": tally.messages,
-                    "values": tally.values,
-                    "shed": intake.shed,
-                    "unread": tally.unread,
-                    "waiting": intake.waiting,
-                    "lag": tally.lag,
+                    "name": self.name,
+                    "started_at": self.started_at,
+                    "is_active": self.tally.is_active,
+                    "is_connected": self.is_connected(),
+                    "messages": self.tally.messages,
+                    "values": self.tally.values,
+                    "shed": self.intake.shed,
+                    "unread": self.tally.unread,
+                    "waiting": self.intake.waiting,
+                    "lag": self.tally.lag,
                 },
             )
 
-    return [Chore(tell, period=1.0)]
+    def chores(self) -> list[Chore]:
+        return [Chore(self.tell, period=1.0)]
 
 
 def chores() -> list[Chore]:
