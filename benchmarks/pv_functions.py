@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -174,9 +175,9 @@ def _in_bulk(link: psycopg.Connection) -> Iterator[Result]:
     bulk, indexed, lean = [], [], []
     for _ in range(_BATCHES):
         document = _document(PVS)
-        bulk.append(_speed(lambda document=document: _put(link, document)))
-        indexed.append(_speed(lambda: _copy(link, "dasmon_sample")))
-        lean.append(_speed(lambda: _copy(link, "lean")))
+        bulk.append(_speed(partial(_put, link, document)))
+        indexed.append(_speed(partial(_copy, link, "dasmon_sample")))
+        lean.append(_speed(partial(_copy, link, "lean")))
     lost = before + 2 * _BATCHES * PVS - _samples(link)
     ours, limit = statistics.median(bulk), statistics.median(indexed)
     what = f"pvUpdateBatch of {PVS:,} PVs, history and latest (limit: COPY into history only)"
