@@ -23,7 +23,7 @@ else:
     _SeriesAdmin = _MonitoredPvAdmin = _EquipmentAdmin = admin.ModelAdmin
     _MonitoredPvForm = forms.ModelForm
 
-_ONE_LINE: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
+_ONE_LINE: "dict[type[models.Field[Any, Any]], dict[str, Any]]" = {
     models.TextField: {"widget": forms.TextInput(attrs={"size": 60})}
 }
 
