@@ -2,7 +2,8 @@
 
 Singly, a call is one statement with everything in its text, as the data acquisition sends it. The
 contenders take turns within the same seconds, on one connection: the replaced system's function,
-an INSERT, and the limit of any function, which is one that does nothing.
+an INSERT, and the limit of any function, which is one that does nothing. Where commits are quick
+that one is less than five times as fast as the replaced function, and the bar is out of reach.
 """
 
 import json
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -45,7 +47,7 @@ SELECT 1 + (n - 1) % {instruments}, n, 0, 0, now() FROM generate_series(1, {pvs}
 """
 _FILL_YESTERDAY = """
 INSERT INTO dasmon_sample (at, received_at, value, series_id, status)
-SELECT at, at, n, 1 + n % {pvs}, 0
+SELECT at, at, n, 1 + n % 60, 0
 FROM generate_series(1, {rows}) n
 CROSS JOIN LATERAL (SELECT date_trunc('day', now(), 'UTC') - interval '1 day'
     + n * interval '80 ms' AS at) AS moment
@@ -55,7 +57,6 @@ INSERT INTO old_pv (value, status, instrument_id, name_id, timestamp)
 SELECT n, 0, 1 + n % {instruments}, 1 + n * 7919 % {pvs}, now() + n * interval '1 ms'
 FROM generate_series(1, 200000) AS n
 """
-_DROP = "ALTER TABLE dasmon_sample DETACH PARTITION {day}; DROP TABLE {day}"
 
 
 def measure() -> list[Result]:
@@ -221,17 +222,22 @@ def _sizes(link: psycopg.Connection) -> Iterator[Result]:
 
 
 def _a_day_dropped(link: psycopg.Connection, address: str) -> Iterator[Result]:
-    yesterday = time.strftime("dasmon_sample_%Y_%m_%d", time.gmtime(time.time() - 86_400))
-    link.execute(_FILL_YESTERDAY.format(pvs=PVS, rows=_OLD_DAY_ROWS).encode())
+    from dasmon_listener import partitions, rollups  # noqa: PLC0415
+
+    link.execute(_FILL_YESTERDAY.format(rows=_OLD_DAY_ROWS).encode())
+    today = partitions.Day.of(datetime.now(UTC))
+    yesterday = today.after(-1)
+    rollups.settle(yesterday.begin, today.begin)
     with _ingest(address) as took:
         time.sleep(3)
         calm = max(took)
         before = len(took)
         began = time.perf_counter()
-        link.execute(_DROP.format(day=yesterday).encode())
+        dropped = partitions.forget_days_before(today.begin)
         seconds = time.perf_counter() - began
         time.sleep(1)
         busy = max(took[before:])
+    assert yesterday.partition in dropped
     what = f"a day of {_OLD_DAY_ROWS:,} samples dropped during ingest (limit: the bar)"
     yield Result("P9", what, 1000 * seconds, 1000 * _DROP_BAR, "ms", 0, 1000 * _DROP_BAR, "lower")
     what = "longest wait of ingest meanwhile (limit: longest in the seconds before)"
