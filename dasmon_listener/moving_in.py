@@ -83,7 +83,8 @@ def _put_values(
     cursor.execute(MOVING_IN["read_numbers"])
     cursor.execute(MOVING_IN["add_series"])
     cursor.execute(MOVING_IN["put_latest" if what == "latest" else "put_samples"])
-    return cursor.rowcount
+    moved: int = cursor.rowcount
+    return moved
 
 
 def _stage(
