@@ -7,6 +7,7 @@ from workflow_manager.kernel.named_queries import load
 ALARMS = load(Path(__file__).with_name("alarms.sql"))
 ENVELOPES = load(Path(__file__).with_name("envelopes.sql"))
 INGEST = load(Path(__file__).with_name("ingest.sql"))
+MOVING_IN = load(Path(__file__).with_name("moving_in.sql"))
 NOTIFICATIONS = load(Path(__file__).with_name("notifications.sql"))
 PARTITIONS = load(Path(__file__).with_name("partitions.sql"))
 ROLLUPS = load(Path(__file__).with_name("rollups.sql"))
