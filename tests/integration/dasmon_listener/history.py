@@ -68,7 +68,8 @@ def forget_all() -> None:
 
 
 def stored(table: str) -> Rows:
-    rows = ask(f"SELECT series_id, at, minimum, maximum, mean, last, count FROM {table}")
+    columns = "series_id, at, minimum, maximum, mean, last, count"
+    rows = ask(f"SELECT {columns} FROM {table}")  # noqa: S608
     return {(each, at): Row(*row) for each, at, *row in rows}
 
 

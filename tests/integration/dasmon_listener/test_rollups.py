@@ -1,4 +1,4 @@
-"""Minutes and hours are what brute force finds, whatever came when, and however often it is done."""
+"""Minutes and hours are what brute force finds, whatever came when and however often it is done."""
 
 import math
 import random
@@ -76,7 +76,7 @@ def wanted(samples: Sequence[Sample], before: datetime) -> None:
 def test_they_are_exact_whatever_comes_late_ahead_or_is_no_number(
     arcs: Instrument, seed: int
 ) -> None:
-    dice = random.Random(seed)
+    dice = random.Random(seed)  # noqa: S311
     keys = [series(arcs, f"PV{number}") for number in range(4)]
     samples = random_samples(keys, dice)
     # When a transaction committed what was received: at once, or minutes later.
