@@ -104,6 +104,32 @@ def acknowledge(alarm: Alarm, by: User, comment: str) -> None:
         _tell(cursor, instruments.values())
 
 
+def close(alarm: Alarm, by: User, because: str) -> None:
+    """End an alarm that its sender will never retract, because it is gone.
+
+    If it is asserted once more, that is a new alarm. One that is closed stays as it is.
+
+    Raises:
+        AlarmRefusedError: it is not a signal's, so it ends by itself.
+    """
+    if alarm.origin != Alarm.Origin.SIGNAL:
+        raise AlarmRefusedError(
+            f"The alarm {alarm.name} ends by itself: change or remove its rule, or forget the "
+            "component that is gone."
+        )
+    with transaction.atomic(), connection.cursor() as cursor:
+        instruments = _lock(cursor, ids=[alarm.instrument_id])
+        now = timezone.now()
+        found = Alarm.objects.get(id=alarm.id)
+        if found.closed_at is not None:
+            return
+        found.over_at, found.closed_at = found.over_at or now, now
+        found.save(update_fields=["over_at", "closed_at"])
+        AlarmEvent.objects.create(alarm=found, at=now, what=What.CLOSED, by=by, words=because)
+        notifications.enqueue([found], Cause.OVER, now)
+        _tell(cursor, instruments.values())
+
+
 def shelve(instrument: Instrument, name: str, until: datetime, by: User, because: str) -> None:
     """Record alarms of this name until then without telling or counting them.
 
@@ -237,7 +263,7 @@ def _take_in(cursor: CursorWrapper, said: Sequence[Assertion], at: datetime) -> 
     for each in said:
         ledgers[each.key].take_in(each)
     _write(cursor, [record for ledger in ledgers.values() for record in ledger.changed])
-    _announce([ledger for ledger in ledgers.values() if not ledger.is_shelved], at)
+    _announce(ledgers.values(), at)
 
 
 def _ledgers(
@@ -309,14 +335,17 @@ def _columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return columns
 
 
-def _announce(ledgers: Sequence[AlarmLedger], at: datetime) -> None:
-    changed = [record for ledger in ledgers for record in ledger.changed]
-    raised = [record.alarm_id for record in changed if record.is_told]
-    over = [record.alarm_id for record in changed if record.is_told_over]
+def _announce(ledgers: Iterable[AlarmLedger], at: datetime) -> None:
+    """First what was over, whether it was told or not: it may be told again afterwards."""
+    changed = [(ledger, record) for ledger in ledgers for record in ledger.changed]
+    over = [record.alarm_id for _, record in changed if record.is_over_now]
+    raised = [
+        record.alarm_id for ledger, record in changed if record.is_told and not ledger.is_shelved
+    ]
     if not raised and not over:
         return
     alarms = Alarm.objects.select_related("instrument").in_bulk([*raised, *over])
-    for numbers, cause in ((raised, Cause.RAISED), (over, Cause.OVER)):
+    for numbers, cause in ((over, Cause.OVER), (raised, Cause.RAISED)):
         if numbers:
             notifications.enqueue([alarms[number] for number in numbers], cause, at)
 

@@ -14,7 +14,7 @@ from dasmon_listener import alarms
 from dasmon_listener.alarm_lists import alarm_history, events_of, open_alarms, roll_up
 from dasmon_listener.domain.levels import Level
 from dasmon_listener.domain.signals import SignalReport
-from dasmon_listener.models import Alarm, AlarmEvent, AlarmSetting
+from dasmon_listener.models import Alarm, AlarmEvent, AlarmSetting, Notification, Recipient
 from workflow_manager.models import Instrument
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
@@ -102,6 +102,21 @@ def test_a_latched_alarm_waits_for_somebody_and_can_be_raised_again(
     assert alarm_history(None, newest, 10) == [first]
 
 
+def test_a_signal_whose_sender_is_gone_is_closed_by_hand(arcs: Instrument, scientist: User) -> None:
+    alarms.describe(arcs, "SID_SVP_HIGH", guidance="", is_latched=True, by=scientist)
+    receive(report())
+    (shown,) = open_alarms()
+    for _ in range(2):
+        alarms.close(shown.alarm, scientist, "DASMON was replaced")
+    assert open_alarms() == []
+    assert history(shown.alarm) == ["raised", "closed"]
+    receive(report())
+    assert len(open_alarms()) == 1
+    Alarm.objects.update(origin="rule")
+    with pytest.raises(alarms.AlarmRefusedError, match="ends by itself"):
+        alarms.close(open_alarms()[0].alarm, scientist, "")
+
+
 def test_reports_of_one_batch_are_folded_in_their_order(arcs: Instrument) -> None:
     receive(
         report(None),
@@ -161,6 +176,34 @@ def test_a_shelved_alarm_is_recorded_and_does_not_count(arcs: Instrument, scient
     assert AlarmSetting.objects.get().shelved_until is None
 
 
+def test_people_are_told_once_of_what_is_not_shelved_and_again_when_it_is_raised_again(
+    arcs: Instrument, scientist: User
+) -> None:
+    Recipient.objects.create(
+        owner=scientist, way="email", address="a@b.org", minimum_level=Level.WARNING.value
+    )
+    now = datetime.now(UTC)
+
+    def told() -> list[str]:
+        return list(Notification.objects.order_by("id").values_list("cause", flat=True))
+
+    alarms.shelve(arcs, "SID_SVP_HIGH", now + timedelta(hours=1), scientist, "")
+    receive(report(Level.WARNING), report(Level.INFO, name="note"))
+    assert told() == []
+    alarms.unshelve(arcs, "SID_SVP_HIGH", scientist)
+    receive(report(Level.WARNING))
+    receive(report(Level.FATAL))
+    assert told() == ["raised"]
+    alarms.describe(arcs, "SID_SVP_HIGH", guidance="", is_latched=True, by=scientist)
+    receive(report(None), report())
+    assert told() == ["raised", "over", "raised"]
+    receive(report(None))
+    assert told()[3:] == ["over"]
+    receive(report(name="short"), report(None, name="short"))  # over before anybody could act
+    receive(report(Level.INFO, name="note"), report(Level.ERROR, name="note"))
+    assert told()[4:] == ["raised"]
+
+
 @pytest.mark.parametrize("until", [timedelta(seconds=-1), timedelta(days=30, minutes=1)])
 def test_a_shelf_ends_within_thirty_days(
     arcs: Instrument, scientist: User, until: timedelta
@@ -173,6 +216,7 @@ def test_a_shelf_ends_within_thirty_days(
 def test_many_who_report_the_same_names_at_once_leave_one_history(arcs: Instrument) -> None:
     scientist = User.objects.create_user("scientist")
     names = [f"S{number}" for number in range(6)]
+    Recipient.objects.create(owner=scientist, way="email", address="a@b.org", minimum_level=0)
     for name in names[:3]:
         alarms.describe(arcs, name, guidance="", is_latched=True, by=scientist)
     ready = threading.Barrier(8)
