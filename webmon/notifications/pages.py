@@ -15,7 +15,7 @@ from webmon.accounts import policies
 from webmon.notifications.forms import DAYS
 from workflow_manager.selectors import Position
 
-ROWS = 50
+ROWS = 25
 _CAUSES = {
     Notification.Cause.RAISED: "raised",
     Notification.Cause.ESCALATED: "not acknowledged",
