@@ -5,3 +5,4 @@ from pathlib import Path
 from workflow_manager.kernel.named_queries import load
 
 ALARMS = load(Path(__file__).with_name("alarms.sql"))
+OVERVIEW = load(Path(__file__).with_name("overview.sql"))
