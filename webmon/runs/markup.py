@@ -38,9 +38,10 @@ _PROBLEM = '<span class="row-problem" title="{0}">{0}</span>'
 _TILE = (
     '<li class="tile card" id="tile-{name}" data-state="{state}"><div class="tile-head">'
     '<h2><a id="tile-link-{name}" href="{address}">{title}</a> <small>{facility}</small></h2>'
-    '{badge}</div>{reported}{run}<p class="tile-last">{last}</p>'
+    '<span class="badges">{alarms}{badge}</span></div>{reported}{run}'
+    '<p class="tile-last">{last}</p>'
     '<div class="tile-foot"><span><a id="tile-runs-{name}" href="{runs}"><strong>{today}</strong> '
-    "today</a>{failed}{alarms}</span>{bars}</div></li>\n"
+    "today</a>{failed}</span>{bars}</div></li>\n"
 )
 _TILE_RUN = (
     '<p class="tile-run"><a id="tile-run-{name}" class="number" href="{address}">{number}</a>'
@@ -53,8 +54,9 @@ _REPORTED = (
 )
 _RATE = '{} /s <small class="since">{}</small>'
 _ALARMS = (
-    '<a id="tile-alarms-{name}" class="tile-alarms" data-level="{level}" '
-    'href="/alarms/?instrument={query}">{count} {noun}</a>'
+    '<a id="tile-alarms-{name}" class="tile-alarms" href="/alarms/?instrument={query}" '
+    'title="{words}"><svg viewBox="0 0 16 16" aria-hidden="true"><use href="{shapes}#failed"></use>'
+    '</svg>{count}<span class="hidden"> {words}</span></a>'
 )
 _LAST = '<a id="last-{name}" href="{address}">{number}</a> {words}'
 _FAILED_TODAY = ', <strong class="bad">{}</strong> failed'
@@ -137,7 +139,7 @@ def _tile(tile: Tile, now: dt.datetime) -> str:
         title=escape(tile.instrument.upper()),
         facility=escape(tile.facility),
         badge=state(named),
-        reported=_reported(tile.reported, now) if tile.reported else "",
+        reported=_reported(tile.reported, tile.run, now) if tile.reported else "",
         alarms=_alarms(tile.instrument, tile.alarms) if tile.alarms else "",
         run=_tile_run(tile, tile.run, now) if tile.run else "",
         last=_last_reduction(tile.last_reduction),
@@ -147,17 +149,18 @@ def _tile(tile: Tile, now: dt.datetime) -> str:
     )
 
 
-def _reported(reported: Overview, now: dt.datetime) -> str:
-    """What data acquisition says: does it record, which run, at what rate."""
+def _reported(reported: Overview, run: RunRow | None, now: dt.datetime) -> str:
+    """What data acquisition says: does it record, at what rate, which run if not the newest."""
     rate = ""
     if reported.count_rate is not None:
         old = age(reported.count_rate_at, VALUES_EVERY, now=now)
-        rate = _RATE.format(numbers.words(reported.count_rate), old)
+        rate = _RATE.format(numbers.words(reported.count_rate, digits=4), old)
+    is_other = run is None or reported.run_number != str(run.number)
     return _REPORTED.format(
         word=reported.recording,
         shape=_RECORDING_SHAPES[reported.recording],
         shapes=static("ui/shapes.svg"),
-        run=f'<span class="break">{escape(reported.run_number)}</span>',
+        run=f'<span class="break">{escape(reported.run_number)}</span>' if is_other else "",
         rate=rate,
     )
 
@@ -171,12 +174,13 @@ _RECORDING_SHAPES = {
 
 
 def _alarms(instrument: str, alarms: RollUp) -> str:
+    noun = "alarm is" if alarms.count == 1 else "alarms are"
     return _ALARMS.format(
         name=escape(instrument),
-        level=alarms.highest.word,
         query=quote(instrument),
         count=alarms.count,
-        noun="alarm" if alarms.count == 1 else "alarms",
+        words=f"{noun} open, the worst: {alarms.highest.word}",
+        shapes=static("ui/shapes.svg"),
     )
 
 

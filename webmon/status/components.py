@@ -72,7 +72,7 @@ def _missing(equipped: Equipped, heard: set[str]) -> Iterator[ComponentLine]:
 
 
 def _never(name: str) -> ComponentLine:
-    advice = _advice(name, Light.NEVER, "")
+    advice = "Ask data acquisition (DAS) whether it runs for this instrument."
     return ComponentLine(name, _title(name), Light.NEVER, None, None, advice)
 
 

@@ -21,7 +21,7 @@ class Gap(Protocol):
 
 
 def gap_sentence(gaps: Sequence[Gap], span: dt.timedelta, now: dt.datetime) -> str:
-    """Of the last `span`; empty without a gap."""
+    """Of the last `span`, such as an hour; empty without a gap."""
     if not gaps:
         return ""
     newest = max(gaps, key=lambda gap: gap.ended_at)
@@ -30,9 +30,13 @@ def gap_sentence(gaps: Sequence[Gap], span: dt.timedelta, now: dt.datetime) -> s
     counted = [gap.lost for gap in gaps if gap.lost is not None]
     lost = f" ({sum(counted):,} lost)" if counted else ""
     return (
-        f"In the last {durations.age(span)} values are missing {times}, {seconds} together{lost}; "
+        f"In the last {_span(span)} values are missing {times}, {seconds} together{lost}; "
         f"the newest gap ended {durations.age(now - newest.ended_at)} ago: {newest.reason}."
     ).replace("..", ".")
+
+
+def _span(span: dt.timedelta) -> str:
+    return durations.age(span).removeprefix("1 h") or "hour"
 
 
 def _covered(gaps: Sequence[Gap], since: dt.datetime, until: dt.datetime) -> dt.timedelta:

@@ -191,7 +191,7 @@ def live_part(equipped: Equipped, now: dt.datetime) -> LivePart:
         title=_fact(values.get("run_title")),
         proposal=_proposal(values.get("proposal_id")),
         numbers=tuple(_number(values[key], *how) for key, *how in _NUMBERS if key in values),
-        alarms=tuple(map(_alarm_line, alarm_lists.open_alarms(instrument))),
+        alarms=_alarm_lines(alarm_lists.open_alarms(instrument)),
         pvs=pvs,
         components=components,
         warnings=tuple(_warnings(components, monitored, heard_at, now)),
@@ -224,11 +224,13 @@ def _verdict(
     now: dt.datetime,
 ) -> StatusVerdict:
     recording = state_of(equipped, values)
+    if equipped.is_adara and heard_at is None:
+        recording = Recording.UNKNOWN
     number = values["run_number"].shown if "run_number" in values else ""
     tone, words = _TONES[recording], ""
     if equipped.is_adara and heard_at is not None and now - heard_at > SILENT:
         tone = Tone.BAD
-        words = f"when it was last heard. Nothing came for {durations.age(now - heard_at)}."
+        words = "as it was when last heard"
     is_number = number.isascii() and number.isdigit() and 0 < int(number[:10]) < 2**31
     return StatusVerdict(recording, tone, words, number, is_number, heard_at)
 
@@ -291,6 +293,12 @@ def _pv_line(each: MonitoredValue, line: Sparkline) -> PvLine:
     shown = numbers.words(latest.value) or latest.shown
     word = status_word(latest.status)
     return PvLine(each.name, shown, latest.shown, latest.unit, word, latest.at, line)
+
+
+def _alarm_lines(found: Sequence[ShownAlarm]) -> tuple[AlarmLine, ...]:
+    """What needs somebody comes first."""
+    ordered = sorted(found, key=lambda each: not each.needs_somebody)
+    return tuple(map(_alarm_line, ordered))
 
 
 def _alarm_line(shown: ShownAlarm) -> AlarmLine:
