@@ -20,7 +20,7 @@ from webmon.runs.pages import RunList, run_list
 from webmon.runs.verdict import Tone
 from webmon.status.components import SCRIPTS, ComponentLine, Light, component_lines, dasmon_light
 from webmon.status.gap_words import gap_sentence
-from webmon.status.sparklines import NOTHING, Sparkline, sparklines
+from webmon.status.sparklines import NOTHING, Sparkline, kept_sparklines, sparklines
 from webmon.ui import durations, numbers
 from workflow_manager.selectors import Position, RunFilter
 
@@ -109,7 +109,7 @@ class ScriptResult:
 class LivePart:
     """What changes all the time. `has_data` is whether a status value ever came.
 
-    `plotted_run` is the newest run that has a plot; `others` are the values not shown above.
+    `others` are the values not shown above.
     """
 
     instrument: str
@@ -124,18 +124,18 @@ class LivePart:
     warnings: tuple[str, ...]
     gaps: str
     script: ScriptResult | None
-    plotted_run: int | None
     others: tuple[LatestValue, ...]
     read_at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
 class StatusPage:
-    """An instrument now, and its newest runs."""
+    """An instrument now, its newest runs, and the newest that has a plot."""
 
     instrument: str
     facility: str
     live: LivePart
+    plotted_run: int | None
     runs: RunList
     may_tend: bool
     read_at: dt.datetime
@@ -171,16 +171,20 @@ def status_page(
     name = equipped.instrument.name
     runs = run_list(RunFilter(instrument=name), older_than, now)
     facility = equipped.instrument.facility
-    return StatusPage(name, facility, live_part(equipped, now), runs, may_tend, now)
+    plotted = livedata.newest_run_with(name)
+    # Lines take as many statements as half of the page; they are drawn a moment later.
+    live = live_part(equipped, now, draws=False)
+    return StatusPage(name, facility, live, plotted, runs, may_tend, now)
 
 
-def live_part(equipped: Equipped, now: dt.datetime) -> LivePart:
-    """All of it but the runs."""
+def live_part(equipped: Equipped, now: dt.datetime, *, draws: bool = True) -> LivePart:
+    """All of it but the runs; without `draws` only lines that were drawn a moment ago."""
     instrument = equipped.instrument
     found = selectors.latest_values(instrument, Kind.STATUS_VALUE)
     values = {each.name: each for each in found}
     monitored = selectors.monitored_pvs(instrument)
-    lines = sparklines(instrument, [each.name for each in monitored], now)
+    names = [each.name for each in monitored]
+    lines = sparklines(instrument, names, now) if draws else kept_sparklines(instrument, names)
     pvs = tuple(_pv_line(each, lines.get(each.name, NOTHING)) for each in monitored)
     components = component_lines(equipped, now)
     heard_at = max((each.received_at for each in found), default=None)
@@ -197,7 +201,6 @@ def live_part(equipped: Equipped, now: dt.datetime) -> LivePart:
         warnings=tuple(_warnings(components, monitored, heard_at, now)),
         gaps=gap_sentence(selectors.gaps(instrument, now - GAPS_OF, now), GAPS_OF, now),
         script=_script(values.get(f"system_{SCRIPTS}")),
-        plotted_run=livedata.newest_run_with(instrument.name),
         others=tuple(each for each in found if each.name not in _SHOWN_ABOVE),
         read_at=now,
     )

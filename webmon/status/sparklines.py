@@ -39,15 +39,22 @@ def sparklines(
     instrument: Instrument, names: Sequence[str], now: dt.datetime
 ) -> dict[str, Sparkline]:
     """By name; what was drawn less than 20 s ago is used again."""
-    if not names:
-        return {}
+    kept = kept_sparklines(instrument, names)
+    if kept or not names:
+        return kept
+    drawn = _drawn(instrument, names, now)
+    cache.set(_key(instrument, names), drawn, _KEPT)
+    return drawn
+
+
+def kept_sparklines(instrument: Instrument, names: Sequence[str]) -> dict[str, Sparkline]:
+    """Those that were drawn a moment ago, without asking the database; empty if none were."""
+    return cache.get(_key(instrument, names)) or {}
+
+
+def _key(instrument: Instrument, names: Sequence[str]) -> str:
     digest = hashlib.sha256("\0".join(names).encode()).hexdigest()
-    key = f"sparklines-{instrument.pk}-{digest}"
-    kept: dict[str, Sparkline] | None = cache.get(key)
-    if kept is None:
-        kept = _drawn(instrument, names, now)
-        cache.set(key, kept, _KEPT)
-    return kept
+    return f"sparklines-{instrument.pk}-{digest}"
 
 
 def _drawn(instrument: Instrument, names: Sequence[str], now: dt.datetime) -> dict[str, Sparkline]:
