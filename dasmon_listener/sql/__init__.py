@@ -6,3 +6,6 @@ from workflow_manager.kernel.named_queries import load
 
 ALARMS = load(Path(__file__).with_name("alarms.sql"))
 OVERVIEW = load(Path(__file__).with_name("overview.sql"))
+INGEST = load(Path(__file__).with_name("ingest.sql"))
+NOTIFICATIONS = load(Path(__file__).with_name("notifications.sql"))
+WATCH = load(Path(__file__).with_name("watch.sql"))
