@@ -86,9 +86,10 @@ def equipped_instrument(name: str) -> Equipped | None:
     rows = _rows("equipped", name=name.lower())
     if not rows:
         return None
-    id_, lower, facility, *equipment = rows[0][:8]
+    instrument = Instrument(**dict(zip(("id", "name", "facility"), rows[0], strict=False)))
     signs = tuple(Sign(*row[8:]) for row in rows if row[8] is not None)
-    return Equipped(Instrument(id=id_, name=lower, facility=facility), *equipment, signs)
+    equipment: list[Any] = [*rows[0][3:8], signs]
+    return Equipped(instrument, *equipment)
 
 
 def newest_samples(

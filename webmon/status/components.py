@@ -5,11 +5,10 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dasmon_listener.domain.silence import SignsOfLife
 from dasmon_listener.overview import Equipped, Sign
 from workflow_manager.domain.liveness import Liveness, liveness
 
-# A component may miss two of its signs before it counts as late.
-MISSED = 3
 # Its status is the result of making a script, not a sign of life.
 SCRIPTS = "postprocessing"
 
@@ -54,7 +53,8 @@ def _line(sign: Sign, now: dt.datetime) -> ComponentLine:
 
 
 def _light(sign: Sign, now: dt.datetime) -> Light:
-    alive = liveness(now - sign.heard_at, MISSED * sign.period)
+    limit = SignsOfLife(sign.name, sign.heard_at, sign.period).limit
+    alive = liveness(now - sign.heard_at, limit)
     if alive is not Liveness.OK:
         return Light(alive.value)
     return Light.OK if sign.status.strip() in {"", "0"} else Light.FAULT

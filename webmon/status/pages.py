@@ -210,14 +210,18 @@ def pvs_page(equipped: Equipped, text: str, now: dt.datetime) -> PvsPage:
     """`text` is a part of the names to look for; empty looks for nothing."""
     instrument = equipped.instrument
     monitored = selectors.monitored_pvs(instrument)
-    chosen = tuple(ChosenPv(each.name, each.latest and each.latest.at) for each in monitored)
+    chosen = tuple(map(_chosen, monitored))
     known = selectors.known_names(instrument, text, limit=FOUND_NAMES) if text else []
     pvs = [each for each in known if each.kind is Kind.PV]
-    names = {each.name for each in (*chosen, *pvs)}
     taken = {each.name for each in chosen}
+    is_exact = text in taken or any(each.name == text for each in pvs)
     found = tuple(ChosenPv(each.name, each.at) for each in pvs if each.name not in taken)
     is_cut = len(known) == FOUND_NAMES
-    return PvsPage(instrument.name, chosen, text, found, text in names, is_cut, now)
+    return PvsPage(instrument.name, chosen, text, found, is_exact, is_cut, now)
+
+
+def _chosen(each: MonitoredValue) -> ChosenPv:
+    return ChosenPv(each.name, each.latest.at if each.latest else None)
 
 
 def _verdict(
