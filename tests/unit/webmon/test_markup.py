@@ -2,12 +2,15 @@
 
 import dataclasses
 import datetime as dt
+import math
 from html.parser import HTMLParser
 
 import pytest
 from django.urls import reverse
 from pytest_django import Settings
 
+from dasmon_listener.domain.recording import Recording
+from dasmon_listener.overview import Overview
 from webmon.runs.markup import row_list, run_address, tile_list
 from webmon.runs.pages import Bar, RunRow, Tile
 from webmon.runs.verdict import StepFacts
