@@ -28,6 +28,7 @@ from workflow_manager.selectors import Position, RunFilter
 PVS_LATE = dt.timedelta(minutes=5)
 SILENT = 3 * VALUES_EVERY
 GAPS_OF = dt.timedelta(hours=1)
+COMPONENTS = "system_"
 FOUND_NAMES = 50
 
 
@@ -187,10 +188,12 @@ def live_part(equipped: Equipped, now: dt.datetime, *, draws: bool = True) -> Li
     lines = sparklines(instrument, names, now) if draws else kept_sparklines(instrument, names)
     pvs = tuple(_pv_line(each, lines.get(each.name, NOTHING)) for each in monitored)
     components = component_lines(equipped, now)
-    heard_at = max((each.received_at for each in found), default=None)
+    # The signs of life of processes come as values too, and say nothing of the instrument.
+    told = [each for each in found if not each.name.startswith(COMPONENTS)]
+    heard_at = max((each.received_at for each in told), default=None)
     return LivePart(
         instrument=instrument.name,
-        has_data=bool(found),
+        has_data=bool(told),
         verdict=_verdict(equipped, values, heard_at, now),
         title=_fact(values.get("run_title")),
         proposal=_proposal(values.get("proposal_id")),
@@ -200,7 +203,7 @@ def live_part(equipped: Equipped, now: dt.datetime, *, draws: bool = True) -> Li
         components=components,
         warnings=tuple(_warnings(components, monitored, heard_at, now)),
         gaps=gap_sentence(selectors.gaps(instrument, now - GAPS_OF, now), GAPS_OF, now),
-        script=_script(values.get(f"system_{SCRIPTS}")),
+        script=_script(values.get(f"{COMPONENTS}{SCRIPTS}")),
         others=tuple(each for each in found if each.name not in _SHOWN_ABOVE),
         read_at=now,
     )
@@ -271,7 +274,7 @@ _NUMBERS = (
 _SHOWN_ABOVE = {
     *(key for key, *_ in _NUMBERS),
     *("recording", "paused", "run_number", "run_title", "proposal_id"),
-    f"system_{SCRIPTS}",
+    f"{COMPONENTS}{SCRIPTS}",
 }
 
 

@@ -123,7 +123,7 @@ def test_a_silent_instrument_is_not_said_to_record(user: Client) -> None:
 
 
 def test_without_data_the_page_says_so(user: Client) -> None:
-    instrument("topaz")
+    report(instrument("topaz"), "system_dasmon", "0")
     Equipment.objects.create(instrument=instrument("hb2a"), is_adara=False)
     assert "nothing was ever heard from DASMON of TOPAZ" in page(user, "/dasmon/topaz/")
     assert "HB2A does not report through DASMON" in page(user, "/dasmon/hb2a/")
@@ -179,6 +179,7 @@ def test_signs_that_disagree_name_the_part_between_them(user: Client) -> None:
     arcs = instrument()
     record(arcs, ago=120)
     hear(arcs, "dasmon")
+    report(arcs, "system_dasmon", "0")
     assert "alive and sends no values" in page(user)
     record(arcs)
     choose(arcs, TEMPERATURE)
