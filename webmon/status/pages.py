@@ -107,6 +107,16 @@ class ScriptResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ValueLine:
+    """One of the values that are not shown above."""
+
+    name: str
+    shown: str
+    unit: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class LivePart:
     """What changes all the time. `has_data` is whether a status value ever came.
 
@@ -125,7 +135,7 @@ class LivePart:
     warnings: tuple[str, ...]
     gaps: str
     script: ScriptResult | None
-    others: tuple[LatestValue, ...]
+    others: tuple[ValueLine, ...]
     read_at: dt.datetime
 
 
@@ -204,7 +214,7 @@ def live_part(equipped: Equipped, now: dt.datetime, *, draws: bool = True) -> Li
         warnings=tuple(_warnings(components, monitored, heard_at, now)),
         gaps=gap_sentence(selectors.gaps(instrument, now - GAPS_OF, now), GAPS_OF, now),
         script=_script(values.get(f"{COMPONENTS}{SCRIPTS}")),
-        others=tuple(each for each in found if each.name not in _SHOWN_ABOVE),
+        others=tuple(_value_line(each) for each in found if each.name not in _SHOWN_ABOVE),
         read_at=now,
     )
 
@@ -294,6 +304,10 @@ def _proposal(value: LatestValue | None) -> Fact | None:
     if fact is None or not fact.text.isdigit():
         return fact
     return Fact(f"IPTS-{fact.text}", fact.at)
+
+
+def _value_line(value: LatestValue) -> ValueLine:
+    return ValueLine(value.name, value.shown, value.unit, value.at)
 
 
 def _pv_line(each: MonitoredValue, line: Sparkline) -> PvLine:

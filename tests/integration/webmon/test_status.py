@@ -1,6 +1,7 @@
 """What a person sees of an instrument now, from rows of a real PostgreSQL."""
 
 import datetime as dt
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from pytest_django import DjangoAssertNumQueries
 from dasmon_listener.domain.levels import Level
 from dasmon_listener.domain.recording import Recording, recording_state
 from dasmon_listener.domain.series import Kind
-from dasmon_listener.models import Equipment, Gap, MonitoredPv, Series
+from dasmon_listener.models import Equipment, Gap, Latest, MonitoredPv, Series
 from tests.integration.webmon import rows
 from tests.integration.webmon.reported import (
     before,
@@ -149,6 +150,20 @@ def test_chosen_pvs_have_values_lines_and_words_for_what_is_bad(user: Client) ->
     text = page(user)
     assert "no value yet" in text and "from 0 to 99 in the last 2 hours" in text
     assert 'href="/pvmon/arcs/?pv=BL18%3ASE%3ASampleTemp"' in text
+
+
+def test_numbers_that_are_none_are_shown_and_stay_json(user: Client) -> None:
+    arcs = instrument()
+    record(arcs)
+    Latest.objects.filter(series__name="count_rate").update(value=float("nan"), text=None)
+    choose(arcs, TEMPERATURE)
+    sample(report(arcs, TEMPERATURE, "1", kind=Kind.PV), [1.0, float("inf"), float("nan"), 2.0])
+    Latest.objects.filter(series__name=TEMPERATURE).update(value=float("-inf"), text=None)
+    for address in ("/dasmon/", "/dasmon/arcs/"):
+        text = page(user, address, Accept="application/json", HX_Request="true", HX_Target="live")
+        json.loads(text, parse_constant=pytest.fail)
+    live = page(user, HX_Request="true", HX_Target="live")
+    assert "nan" in live and "-inf" in live and "from 1 to 2 in" in live
 
 
 def test_what_is_wrong_is_said_with_what_to_do(user: Client) -> None:
