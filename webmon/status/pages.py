@@ -289,10 +289,17 @@ _SHOWN_ABOVE = {
 
 
 def _number(value: LatestValue, label: str, unit: str, every: dt.timedelta | None) -> Number:
-    shown = numbers.words(value.value) or value.shown
+    shown = _readable(value)
     if value.name == "total_time" and value.value is not None and 0 <= value.value < 1e9:
         shown = durations.words(dt.timedelta(seconds=value.value))
     return Number(value.name, label, shown, value.unit or unit, value.shown, value.at, every)
+
+
+def _readable(value: LatestValue) -> str:
+    """A number grouped; one that came with an exponent had no more digits than it shows."""
+    if value.value is None or (value.text is not None and "e" in value.text.lower()):
+        return value.shown
+    return numbers.words(value.value)
 
 
 def _fact(value: LatestValue | None) -> Fact | None:
@@ -314,7 +321,7 @@ def _pv_line(each: MonitoredValue, line: Sparkline) -> PvLine:
     latest = each.latest
     if latest is None:
         return PvLine(each.name, "", "", "", "", None, line)
-    shown = numbers.words(latest.value) or latest.shown
+    shown = _readable(latest)
     word = status_word(latest.status)
     return PvLine(each.name, shown, latest.shown, latest.unit, word, latest.at, line)
 
