@@ -1,7 +1,7 @@
 // Keeps the page true without moving it: the part is read again and only what differs is changed,
 // so that focus, an open list, a filter and the place on the page stay.
 
-const CALM = 1500; // milliseconds between two readings because of values
+const CALM = 2000; // milliseconds between two readings because of values
 const NEVER = new Set(["open", "hidden", "data-local"]); // what the reader or a script decided
 
 const live = document.getElementById("live");
