@@ -5,9 +5,11 @@ from pathlib import Path
 from workflow_manager.kernel.named_queries import load
 
 ALARMS = load(Path(__file__).with_name("alarms.sql"))
-OVERVIEW = load(Path(__file__).with_name("overview.sql"))
+ENVELOPES = load(Path(__file__).with_name("envelopes.sql"))
 INGEST = load(Path(__file__).with_name("ingest.sql"))
 NOTIFICATIONS = load(Path(__file__).with_name("notifications.sql"))
-WATCH = load(Path(__file__).with_name("watch.sql"))
-ENVELOPES = load(Path(__file__).with_name("envelopes.sql"))
+OVERVIEW = load(Path(__file__).with_name("overview.sql"))
+PARTITIONS = load(Path(__file__).with_name("partitions.sql"))
+ROLLUPS = load(Path(__file__).with_name("rollups.sql"))
 VALUES = load(Path(__file__).with_name("values.sql"))
+WATCH = load(Path(__file__).with_name("watch.sql"))
