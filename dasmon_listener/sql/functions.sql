@@ -4,7 +4,7 @@
 -- They run with their owner's rights: a caller needs EXECUTE and nothing else. What cannot be kept
 -- as it came is kept as near as can be and raises nothing: DASMON answers an error with a new
 -- session and all of its PVs again. Their commits are not waited for: when the server dies, the
--- last fraction of a second of telemetry may be lost.
+-- last fraction of a second of telemetry may be lost. Pages are told of new values by the listener.
 
 -- An index holds a name of this length in any alphabet. A longer one ends in its digest.
 CREATE FUNCTION public.dasmon_series_name(pv_name text) RETURNS text
@@ -25,24 +25,23 @@ $$;
 
 -- The PV's series, made if it is new. Of callers at the same time one makes it.
 CREATE FUNCTION public.dasmon_pv_series(
-    beamline text, pv_name text,
-    OUT series_id int, OUT is_recorded bool, OUT instrument_id bigint
+    beamline text, pv_name text, OUT series_id int, OUT is_recorded bool
 )
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     its_name text := public.dasmon_series_name(pv_name);
-BEGIN
-    instrument_id := (
+    its_instrument bigint := (
         SELECT known.id FROM public.workflow_instrument AS known WHERE known.name = beamline
     );
+BEGIN
     SELECT series.id, series.is_recorded INTO series_id, is_recorded
     FROM public.dasmon_series AS series
-    WHERE series.instrument_id IS NOT DISTINCT FROM dasmon_pv_series.instrument_id
+    WHERE series.instrument_id IS NOT DISTINCT FROM its_instrument
         AND series.kind = 0 AND series.name = its_name;
     IF NOT FOUND THEN
         INSERT INTO public.dasmon_series AS series (instrument_id, kind, name)
-        VALUES (dasmon_pv_series.instrument_id, 0, its_name)
+        VALUES (its_instrument, 0, its_name)
         ON CONFLICT (instrument_id, kind, name)
             DO UPDATE SET is_recorded = series.is_recorded
         RETURNING series.id, series.is_recorded INTO series_id, is_recorded;
@@ -65,21 +64,6 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
         OR latest.received_at < excluded.received_at - interval '60 s'
 $$;
 
--- Tell pages of an instrument's values: one session does at most four times a second.
-CREATE FUNCTION public.dasmon_tell(instrument_id bigint, beamline text, received timestamptz)
-RETURNS void
-LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    silent_until text := 'webmon.silent_until_' || instrument_id;
-BEGIN
-    IF received >= coalesce(nullif(current_setting(silent_until, true), ''), '-infinity')::timestamptz
-    THEN
-        PERFORM pg_notify('webmon', 'values ' || beamline),
-            set_config(silent_until, (received + interval '250 ms')::text, false);
-    END IF;
-END
-$$;
-
 -- Time is what a call costs here: the lines that each call needs are in this function and the next
 -- one, those that a new PV needs are called.
 CREATE FUNCTION public.pvUpdate(
@@ -94,7 +78,6 @@ DECLARE
     code int := CASE WHEN status IS NOT NULL THEN
         least(greatest(status, -2147483648), 2147483647)
     END;
-    its_instrument bigint;
     its_series int;
     is_recorded bool;
 BEGIN
@@ -110,15 +93,13 @@ BEGIN
         END IF;
     END IF;
 
-    SELECT series.id, series.is_recorded, known.id
-    INTO its_series, is_recorded, its_instrument
+    SELECT series.id, series.is_recorded INTO its_series, is_recorded
     FROM public.workflow_instrument AS known
     JOIN public.dasmon_series AS series
         ON series.instrument_id = known.id AND series.kind = 0 AND series.name = pv_name
     WHERE known.name = beamline;
     IF its_series IS NULL THEN
-        SELECT * INTO its_series, is_recorded, its_instrument
-        FROM public.dasmon_pv_series(beamline, pv_name);
+        SELECT * INTO its_series, is_recorded FROM public.dasmon_pv_series(beamline, pv_name);
     END IF;
     IF NOT is_recorded THEN
         RETURN;
@@ -133,11 +114,6 @@ BEGIN
         AND (latest.at <= sent OR latest.received_at < received - interval '60 s');
     IF NOT FOUND THEN
         PERFORM public.dasmon_put_latest(its_series, sent, received, value, NULL, code);
-    END IF;
-    IF received >= coalesce(
-        nullif(current_setting('webmon.silent_until_' || its_instrument, true), ''), '-infinity'
-    )::timestamptz THEN
-        PERFORM public.dasmon_tell(its_instrument, beamline, received);
     END IF;
 END
 $$;
@@ -154,7 +130,6 @@ DECLARE
     code int := CASE WHEN status IS NOT NULL THEN
         least(greatest(status, -2147483648), 2147483647)
     END;
-    its_instrument bigint;
     its_series int;
     is_recorded bool;
 BEGIN
@@ -169,8 +144,7 @@ BEGIN
         END IF;
     END IF;
 
-    SELECT * INTO its_series, is_recorded, its_instrument
-    FROM public.dasmon_pv_series(beamline, pv_name);
+    SELECT * INTO its_series, is_recorded FROM public.dasmon_pv_series(beamline, pv_name);
     IF NOT is_recorded THEN
         RETURN;
     END IF;
@@ -178,7 +152,6 @@ BEGIN
     INSERT INTO public.dasmon_sample (at, received_at, series_id, status, text)
     VALUES (sent, received, its_series, code, value);
     PERFORM public.dasmon_put_latest(its_series, sent, received, NULL, value, code);
-    PERFORM public.dasmon_tell(its_instrument, beamline, received);
 END
 $$;
 
@@ -214,7 +187,6 @@ DECLARE
     latest_possible float8 := extract(epoch FROM received) + 60;
     stored bigint;
     unknown bigint;
-    instruments bigint[];
 BEGIN
     IF jsonb_typeof(batch) <> 'array' THEN
         RAISE EXCEPTION 'pvUpdateBatch takes an array of objects with "instrument", "name", '
@@ -236,7 +208,7 @@ BEGIN
             OFFSET 0
         ), incoming AS MATERIALIZED (
             SELECT
-                entry.position, series.id AS series_id, series.is_recorded, series.instrument_id,
+                entry.position, series.id AS series_id, series.is_recorded,
                 -- What is written with so few characters is within the range of float8.
                 CASE
                     WHEN type = 'number' AND length(words) < 300 THEN words::float8
@@ -284,10 +256,8 @@ BEGIN
             WHERE latest.at <= excluded.at
                 OR latest.received_at < excluded.received_at - interval '60 s'
         )
-        SELECT
-            (SELECT entries FROM missing), (SELECT count(*) FROM recorded),
-            ARRAY(SELECT instrument_id FROM recorded GROUP BY instrument_id)
-        INTO unknown, stored, instruments;
+        SELECT (SELECT entries FROM missing), (SELECT count(*) FROM recorded)
+        INTO unknown, stored;
         EXIT WHEN unknown = 0;
         INSERT INTO public.dasmon_series (instrument_id, kind, name)
         SELECT DISTINCT known.id, 0, public.dasmon_series_name(entry ->> 'name')
@@ -297,8 +267,6 @@ BEGIN
         ORDER BY 1, 3
         ON CONFLICT (instrument_id, kind, name) DO NOTHING;
     END LOOP;
-    PERFORM public.dasmon_tell(known.id, known.name, received)
-    FROM public.workflow_instrument AS known WHERE known.id = ANY (instruments);
     RETURN coalesce(stored, 0);
 END
 $$;
@@ -392,7 +360,7 @@ BEGIN
         WHERE pronamespace = 'public'::regnamespace AND proname IN (
             'pvupdate', 'pvstringupdate', 'pvupdatebatch', 'setinstrumentpvs', 'run_rate',
             'error_rate', 'dasmon_series_name', 'dasmon_number', 'dasmon_pv_series',
-            'dasmon_put_latest', 'dasmon_tell'
+            'dasmon_put_latest'
         )
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function);
