@@ -1,3 +1,9 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from webmon.pvs import views
+
+urlpatterns = [
+    path("<str:instrument>/", views.explorer, name="pvs"),
+    path("<str:instrument>/series/", views.series, name="pv series"),
+    path("<str:instrument>/names/", views.name_list, name="pv names"),
+]

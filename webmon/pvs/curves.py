@@ -1,0 +1,160 @@
+"""What the plot is drawn from: the values asked for, and what lies behind them in time."""
+
+import datetime as dt
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.urls import reverse
+
+from dasmon_listener import selectors as values
+from dasmon_listener.domain.series import Kind
+from dasmon_listener.selectors import Envelope, LatestValue
+from webmon.pvs.questions import Name, Question, facility_zone, form_field
+from webmon.pvs.ranges import clock
+from workflow_manager import selectors
+from workflow_manager.models import Instrument, Run
+
+# More bands than that are no bands but a carpet.
+MOST_RUNS = 250
+MOST_GAPS = 500
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Milliseconds that the parts of an answer took."""
+
+    parts: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+
+    @contextmanager
+    def time(self, part: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self.parts[part] = 1000 * (time.perf_counter() - begun)
+
+    def header(self) -> str:
+        """As `Server-Timing` has it, with the `total` last."""
+        total = 1000 * (time.perf_counter() - self.started)
+        parts = {**self.parts, "total": total}
+        return ", ".join(f"{name};dur={duration:.1f}" for name, duration in parts.items())
+
+
+def drawing(instrument: Instrument, asked: Question, watch: Stopwatch) -> bytes:
+    """The answer as JSON: times in seconds since 1970, UTC.
+
+    It is made by hand: of a hundred thousand numbers each extra step would be felt.
+    """
+    shown = asked.range
+    with watch.time("values"):
+        curves = _curves(instrument, asked)
+    with watch.time("runs"):
+        runs, runs_are_cut = _runs(instrument, asked)
+        gaps = values.gaps(instrument, shown.start, shown.end)[:MOST_GAPS]
+    told = clock(shown, facility_zone())
+    value = {
+        "instrument": instrument.name,
+        "from": shown.start.timestamp(),
+        "to": shown.end.timestamp(),
+        "is_open": shown.is_open,
+        "from_field": form_field(shown.start),
+        "to_field": form_field(shown.end),
+        "offset": told.offset,
+        "zone": told.name,
+        "points": asked.points,
+        "series": curves,
+        "runs": runs,
+        "runs_are_cut": runs_are_cut,
+        "gaps": [
+            {
+                "from": gap.began_at.timestamp(),
+                "to": gap.ended_at.timestamp(),
+                "lost": gap.lost,
+                "reason": gap.reason,
+            }
+            for gap in gaps
+        ],
+    }
+    with watch.time("json"):
+        return _json(value)
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    try:
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except ValueError:  # rare: a value that was no number, which JSON has no word for
+        for curve in value["series"]:
+            for name in ("minimum", "maximum", "mean", "last"):
+                curve[name] = [_finite(number) for number in curve[name]]
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.encode()
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _curves(instrument: Instrument, asked: Question) -> list[dict[str, Any]]:
+    envelopes: dict[Name, Envelope] = {}
+    latest: dict[Name, LatestValue] = {}
+    shown = asked.range
+    for kind in Kind:
+        chosen = asked.of_kind(kind)
+        if not chosen:
+            continue
+        found = values.pv_series(
+            chosen, shown.start, shown.end, asked.points, instrument=instrument, kind=kind
+        )
+        envelopes |= {Name(each.name, kind): each for each in found}
+        known = values.latest_values(instrument, kind, chosen)
+        latest |= {Name(each.name, kind): each for each in known}
+    return [_curve(name, envelopes.get(name), latest.get(name)) for name in asked.names]
+
+
+def _curve(name: Name, found: Envelope | None, latest: LatestValue | None) -> dict[str, Any]:
+    empty: Sequence[float] = ()
+    return {
+        "name": name.name,
+        "parameter": name.parameter,
+        "is_known": latest is not None or (found is not None and bool(found.at or found.texts)),
+        "unit": latest.unit if latest else "",
+        "latest": latest.shown if latest else None,
+        "latest_at": latest.at.timestamp() if latest else None,
+        "level": found.level if found else "raw",
+        "at": found.at if found else empty,
+        "minimum": found.minimum if found else empty,
+        "maximum": found.maximum if found else empty,
+        "mean": found.mean if found else empty,
+        "last": found.last if found else empty,
+        "count": found.count if found else empty,
+        "texts": found.texts if found else empty,
+    }
+
+
+def _runs(instrument: Instrument, asked: Question) -> tuple[list[dict[str, Any]], bool]:
+    """The runs of that time, none of them if they are too many to tell apart."""
+    shown = asked.range
+    found = selectors.runs_between(instrument, shown.start, shown.end, limit=MOST_RUNS + 1)
+    if len(found) > MOST_RUNS:
+        return [], True
+    begins = shown.start.timestamp()
+    return [band for band in _bands(found, shown.end) if band["to"] >= begins], False
+
+
+def _bands(runs: Sequence[Run], end: dt.datetime) -> Iterator[dict[str, Any]]:
+    """Runs oldest first; one ends where its data were ready, or the next had begun."""
+    followers = [run.created_at for run in runs[1:]]
+    for run, follower in zip(runs, [*followers, None], strict=True):
+        ends = [at for at in (run.data_ready_at, follower, end) if at is not None]
+        yield {
+            "number": run.number,
+            "from": run.created_at.timestamp(),
+            "to": max(min(ends), run.created_at).timestamp(),
+            "proposal": run.proposal.name,
+            "is_acquiring": run.data_ready_at is None,
+            "address": reverse("run", args=[run.instrument.name, run.number]),
+        }
