@@ -4,6 +4,7 @@ bin/bench workflow                          all bars of the workflow on all brok
 bin/bench workflow --bar P2a,P3 --broker activemq
 bin/bench faults --help                     runs while everything is killed in random order
 bin/bench pages --runs 1000000
+bin/bench pv                                a year of eight PVs, zoomed in a browser
 bin/bench demo                              how soon it answers, and what it weighs
 """
 
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import faults, first_light, pages, workflow
+from benchmarks import faults, first_light, pages, pv_zoom, workflow
 from benchmarks.result import Result, table
 from benchmarks.workflow import BARS, BROKERS, Amounts
 
@@ -42,6 +43,9 @@ def _options() -> argparse.Namespace:
     pages_parser = kinds.add_parser("pages", help="P6")
     pages_parser.add_argument("--runs", type=int, default=100_000, help="in the database (100000)")
     pages_parser.set_defaults(measure=lambda options: pages.measure(options.runs))
+    kinds.add_parser("pv", help="P8: a year of eight PVs, zoomed in a browser").set_defaults(
+        measure=lambda _: pv_zoom.measure()
+    )
     kinds.add_parser("demo", help="first light of P12").set_defaults(
         measure=lambda _: first_light.measure()
     )

@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,27 +99,38 @@ def _finite(number: float | None) -> float | None:
 
 
 def _curves(instrument: Instrument, asked: Question) -> list[dict[str, Any]]:
-    envelopes: dict[Name, Envelope] = {}
-    latest: dict[Name, LatestValue] = {}
-    shown = asked.range
+    """What was chosen, in that order; a name that only the other kind has means that one."""
+    shown, texts = asked.range, [each.name for each in asked.names]
+    known = values.latest_values(instrument, None, texts) if texts else []
+    latest = {Name(each.name, each.kind): each for each in known}
+    names = [_meant(name, latest) for name in asked.names]
+    found: dict[Name, Envelope] = {}
     for kind in Kind:
-        chosen = asked.of_kind(kind)
-        if not chosen:
-            continue
-        found = values.pv_series(
-            chosen, shown.start, shown.end, asked.points, instrument=instrument, kind=kind
-        )
-        envelopes |= {Name(each.name, kind): each for each in found}
-        known = values.latest_values(instrument, kind, chosen)
-        latest |= {Name(each.name, kind): each for each in known}
-    return [_curve(name, envelopes.get(name), latest.get(name)) for name in asked.names]
+        chosen = [each.name for each in names if each.kind is kind]
+        if chosen:
+            envelopes = values.pv_series(
+                chosen, shown.start, shown.end, asked.points, instrument=instrument, kind=kind
+            )
+            found |= {Name(each.name, kind): each for each in envelopes}
+    return [
+        _curve(asked_for, name, found.get(name), latest.get(name))
+        for asked_for, name in zip(asked.names, names, strict=True)
+    ]
 
 
-def _curve(name: Name, found: Envelope | None, latest: LatestValue | None) -> dict[str, Any]:
+def _meant(name: Name, latest: Mapping[Name, LatestValue]) -> Name:
+    other = Name(name.name, Kind.PV if name.kind is Kind.STATUS_VALUE else Kind.STATUS_VALUE)
+    return other if name not in latest and other in latest else name
+
+
+def _curve(
+    asked_for: Name, name: Name, found: Envelope | None, latest: LatestValue | None
+) -> dict[str, Any]:
     empty: Sequence[float] = ()
     return {
         "name": name.name,
-        "parameter": name.parameter,
+        "parameter": asked_for.parameter,
+        "kind": name.kind.word,
         "is_known": latest is not None or (found is not None and bool(found.at or found.texts)),
         "unit": latest.unit if latest else "",
         "latest": latest.shown if latest else None,
@@ -147,8 +158,8 @@ def _runs(instrument: Instrument, asked: Question) -> tuple[list[dict[str, Any]]
 
 def _bands(runs: Sequence[Run], end: dt.datetime) -> Iterator[dict[str, Any]]:
     """Runs oldest first; one ends where its data were ready, or the next had begun."""
-    followers = [run.created_at for run in runs[1:]]
-    for run, follower in zip(runs, [*followers, None], strict=True):
+    followers = [*(run.created_at for run in runs), None][1:]
+    for run, follower in zip(runs, followers, strict=True):
         ends = [at for at in (run.data_ready_at, follower, end) if at is not None]
         yield {
             "number": run.number,

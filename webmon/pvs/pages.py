@@ -12,7 +12,7 @@ from webmon.pvs.questions import MOST_NAMES, Name, Question, facility_zone, form
 from webmon.pvs.ranges import PRESET_WORDS, PRESETS, TimeRange
 from workflow_manager.models import Instrument
 
-ROWS = 100
+ROWS = 50
 
 # Below that, one is as good as the other, and there is no room.
 _DIGITS = 8

@@ -102,7 +102,7 @@ def _word(text: str) -> str:
 
 
 def _instrument(name: str) -> Instrument:
-    found = selectors.instrument_named(name)
+    found = selectors.instrument_named(name.replace("\0", ""))
     if found is None:
         raise Http404
     return found

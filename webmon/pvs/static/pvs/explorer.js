@@ -9,10 +9,13 @@ const place = document.getElementById("explorer");
 const PARAMETERS = ["pv", "value"];
 const CALM = 1000; // milliseconds between two readings of what is new
 const MOST_POINTS = 2000;
+const TAIL_POINTS = 300;
 
 let whole; // the answer for the whole range
 let reading; // the request under way, to be given up when another is wanted
 let readAt = 0;
+let turn = 0; // of what is shown; an answer that comes after the next turn began is late
+let isShowing = false;
 let isPlanned = false;
 
 function query() {
@@ -59,11 +62,14 @@ function go(target, isZoom = false) {
 
 // Everything anew for the present address.
 async function show() {
+  const mine = ++turn;
   showChoices();
-  reading?.abort();
   if (!chosen().length) return showNothing();
+  isShowing = true;
   const answer = await read(query(), pointsFor());
-  if (!answer) return;
+  if (mine !== turn) return;
+  isShowing = false;
+  if (!answer) return void (place.dataset.shown = location.search);
   whole = answer;
   readAt = performance.now();
   await render(whole);
@@ -79,9 +85,12 @@ async function render(answer) {
   place.dataset.shown = location.search;
   const levels = [...new Set(answer.series.map((each) => each.level))];
   place.dataset.level = levels.join(" ");
+  place.dataset.drawnTo = answer.to;
 }
 
 function showNothing() {
+  reading?.abort();
+  isShowing = false;
   whole = undefined;
   for (const id of ["plot-frame", "move", "figures", "note", "gaps"]) document.getElementById(id).hidden = true;
   const words = document.getElementById("nothing");
@@ -92,10 +101,11 @@ function showNothing() {
 }
 
 function pointsFor() {
-  return Math.max(200, Math.min(MOST_POINTS, Math.round(plotWidth())));
+  return Math.max(320, Math.min(MOST_POINTS, Math.round(plotWidth())));
 }
 
 async function read(asked, points) {
+  reading?.abort();
   const request = new AbortController();
   reading = request;
   asked.set("points", points);
@@ -118,27 +128,31 @@ function complain(words) {
   const box = document.getElementById("problem");
   box.textContent = words;
   box.hidden = !words;
+  if (words && !whole) document.getElementById("nothing").textContent = "Nothing could be read.";
 }
 
 // ---- what is new, while the end is open
 
-// The rollups of the newest time may still grow, so that much is always read again.
-const UNSETTLED = { raw: 0, minute: 120, hour: 7200 };
+// From where the newest points may still grow: that much is read again.
+function unsettledSince({ from, to, points, series }) {
+  const growing = to - (3 * (to - from)) / points;
+  const newest = series.map((each) => each.at.at(-1)).filter((at) => at > growing);
+  return Math.min(to, ...newest);
+}
 
 async function follow() {
   isPlanned = false;
   if (!whole || !isOpen() || document.hidden) return;
-  if (isHeld()) return followSoon(); // a zoom is being dragged: nothing may move under it
+  // A zoom is being dragged, and nothing may move under it; or another range is being read.
+  if (isHeld() || isShowing) return followSoon();
   const length = whole.to - whole.from;
   // A new pixel of the whole is due.
   if (performance.now() - readAt > Math.max(10_000, (1000 * length) / 200)) return show();
-  const unsettled = Math.max(...whole.series.map((each) => UNSETTLED[each.level]));
-  const since = Math.max(whole.from, whole.to - unsettled);
   const asked = new URLSearchParams(chosen().map((each) => [each.parameter, each.name]));
-  asked.set("from", iso(since));
-  const tail = await read(asked, 300);
-  // The person has gone on to something else meanwhile.
-  if (!tail || place.dataset.shown !== location.search) return;
+  asked.set("from", iso(unsettledSince(whole)));
+  const mine = turn;
+  const tail = await read(asked, TAIL_POINTS);
+  if (!tail || mine !== turn) return;
   await render(joined(whole, tail, length));
 }
 

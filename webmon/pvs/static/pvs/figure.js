@@ -80,13 +80,12 @@ function figureOf(answer, panels, how) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: ink, family: getComputedStyle(document.body).fontFamily, size: 12 },
     hoverlabel: { bgcolor: colour("--card"), bordercolor: line, font: { color: ink } },
-    margin: { t: 22, r: 12, b: 40, l: isNarrow ? 48 : 64 },
+    margin: { t: 22, r: 12, b: 36, l: isNarrow ? 48 : 64 },
     // On a screen that is touched a finger scrolls the page; buttons zoom.
     dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
     xaxis: {
       ...axis, type: "date", range: [shift(answer.from), shift(answer.to)], anchor: axisName(panels.length - 1),
-      title: { text: answer.zone, font: { color: soft, size: 11 } }, nticks: isNarrow ? 4 : undefined,
-      hoverformat: "%Y-%m-%d %H:%M:%S",
+      nticks: isNarrow ? 4 : undefined, hoverformat: "%Y-%m-%d %H:%M:%S",
     },
     annotations: [],
   };
@@ -241,18 +240,28 @@ function runLink(run, at) {
   link.href = run.address;
   const words = `run ${run.number}, ${run.proposal}${run.is_acquiring ? ", acquiring" : ""}`;
   link.setAttribute("aria-label", words);
-  link.title = `${words}, ${clock(run.from)} – ${clock(run.to)}`;
+  link.title = `${words}, ${second(run.from)} – ${second(run.to)}`;
   link.textContent = at.width >= LABEL_ROOM ? run.number : "";
   return link;
 }
 
 export function clock(at) {
+  return local(at, at % 1 ? 23 : 19);
+}
+
+// To the second, where the thousandth is of no interest.
+function second(at) {
+  return local(Math.round(at), 19);
+}
+
+function local(at, letters) {
   const text = new Date(Math.round(1000 * (at + (drawn?.answer.offset ?? 0)))).toISOString();
-  return text.slice(0, at % 1 ? 23 : 19).replace("T", " ");
+  return text.slice(0, letters).replace("T", " ");
 }
 
 function showRange({ from, to, zone, is_open: isOpen }) {
-  document.getElementById("shown-range").textContent = `${clock(from)} – ${isOpen ? "now" : clock(to)} ${zone}`;
+  const words = to - from < 60 ? clock : second;
+  document.getElementById("shown-range").textContent = `${words(from)} – ${isOpen ? "now" : words(to)} ${zone}`;
 }
 
 function showGaps({ gaps }) {
@@ -260,7 +269,7 @@ function showGaps({ gaps }) {
   gapList.replaceChildren(...gaps.slice(0, 20).map((gap) => {
     const item = document.createElement("li");
     const lost = gap.lost === null ? "" : `, ${gap.lost.toLocaleString("en")} values lost`;
-    item.textContent = `${clock(gap.from)} – ${clock(gap.to)}: ${gap.reason}${lost}`;
+    item.textContent = `${second(gap.from)} – ${second(gap.to)}: ${gap.reason}${lost}`;
     return item;
   }));
   if (gaps.length > 20) {
@@ -285,5 +294,5 @@ function say(answer, panels) {
   note.textContent = words.join(" ");
   note.hidden = !words.length;
   const names = panels.flat().map((each) => each.name).join(", ");
-  plot.setAttribute("aria-label", `Curves of ${names} from ${clock(answer.from)} to ${clock(answer.to)}. The table below has their figures.`);
+  plot.setAttribute("aria-label", `Curves of ${names} from ${second(answer.from)} to ${second(answer.to)}. The table below has their figures.`);
 }

@@ -86,7 +86,7 @@ function ageCell(each) {
 function ruleCell(each, instrument, rule) {
   const at = cell("td", "");
   const link = document.createElement("a");
-  link.href = `${rule}?${new URLSearchParams({ instrument, name: each.name })}`;
+  link.href = `${rule}?${new URLSearchParams({ instrument, name: each.name, kind: each.kind === "PV" ? "pv" : "status" })}`;
   link.textContent = "Alarm rule from this";
   link.setAttribute("aria-label", `Make an alarm rule for ${each.name}`);
   at.append(link);
