@@ -92,22 +92,23 @@ def zoomed_and_back(page: Page, web: str) -> Iterator[Step]:
     query = urlencode([*(("pv", name) for name in NAMES), ("range", "1y")])
     yield _step(page, "a year", lambda: page.goto(f"{web}/pvmon/{INSTRUMENT}/?{query}"))
     share = (_MINUTE / _YEAR) ** (1 / _DRAGS)
-    for number in range(1, _DRAGS + 1):
-        yield _step(page, f"zoom {number}", lambda: _drag(page, share))
+    # To the newest time, of which samples are kept, and then to a minute of that.
+    for number, end in enumerate((1.02, 1.02, 0.5, 0.5), 1):
+        yield _step(page, f"zoom {number}", lambda end=end: _drag(page, share, end))
     yield _step(page, "double click", lambda: _double_click(page))
     yield _step(page, "button", page.locator("#back-out").click)
     yield _step(page, "Back", page.go_back)
     yield _step(page, "the year again", page.go_back)
 
 
-def _drag(page: Page, share: float) -> None:
-    """Over the newest part of the time, where the samples still are, but not over its end."""
+def _drag(page: Page, share: float, end: float) -> None:
+    """Over a share of the time; beyond the end of the plot (1) is up to it."""
     left, top, width, height = _plot_area(page)
-    end, middle = left + 0.9 * width, top + height / 2
-    page.mouse.move(end - share * width, middle)
+    middle, begin = top + height / 2, left + (min(end, 1) - share) * width
+    page.mouse.move(begin, middle)
     page.mouse.down()
-    page.mouse.move(end - share * width / 2, middle)
-    page.mouse.move(end, middle)
+    page.mouse.move(begin + 10, middle)
+    page.mouse.move(left + end * width, middle)
     page.mouse.up()
 
 
@@ -138,11 +139,12 @@ def _step(page: Page, what: str, act: Callable[[], Any]) -> Step:
         length=value["to"] - value["from"],
         levels=frozenset(each["level"] for each in value["series"]),
         points=max(len(each["at"]) for each in value["series"]),
-        drawn=page.locator('#plot path.js-line[style*="stroke-width: 1.6px"]').count(),
+        drawn=page.locator(_MEANS).count(),
         shown=float(page.evaluate(_SHOWN)),
     )
 
 
+_MEANS = '#plot .scatterlayer .trace:has(path.js-line[style*="stroke-width: 1.6px"])'
 # The axis as the browser has it, in seconds.
 _SHOWN = """() => {
   const [from, to] = document.getElementById("plot").layout.xaxis.range.map((at) => new Date(at));

@@ -88,8 +88,9 @@ def _json(value: dict[str, Any]) -> bytes:
         text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     except ValueError:  # rare: a value that was no number, which JSON has no word for
         for curve in value["series"]:
-            for name in ("minimum", "maximum", "mean", "last"):
-                curve[name] = [_finite(number) for number in curve[name]]
+            curve["last"] = _finite(curve["last"])
+            for name in ("minimum", "maximum", "mean"):
+                curve[name] = curve[name] and [_finite(number) for number in curve[name]]
         text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.encode()
 
@@ -126,7 +127,6 @@ def _meant(name: Name, latest: Mapping[Name, LatestValue]) -> Name:
 def _curve(
     asked_for: Name, name: Name, found: Envelope | None, latest: LatestValue | None
 ) -> dict[str, Any]:
-    empty: Sequence[float] = ()
     return {
         "name": name.name,
         "parameter": asked_for.parameter,
@@ -135,14 +135,28 @@ def _curve(
         "unit": latest.unit if latest else "",
         "latest": latest.shown if latest else None,
         "latest_at": latest.at.timestamp() if latest else None,
-        "level": found.level if found else "raw",
-        "at": found.at if found else empty,
-        "minimum": found.minimum if found else empty,
-        "maximum": found.maximum if found else empty,
-        "mean": found.mean if found else empty,
-        "last": found.last if found else empty,
-        "count": found.count if found else empty,
-        "texts": found.texts if found else empty,
+        **(_points(found) if found else _NO_POINTS),
+    }
+
+
+_NO_POINTS: Mapping[str, Any] = {
+    **{"level": "raw", "at": (), "minimum": None, "maximum": None},
+    **{"mean": (), "count": (), "last": None, "texts": ()},
+}
+
+
+def _points(found: Envelope) -> Mapping[str, Any]:
+    """Columns of a curve; without `minimum` and `maximum` if each point is a single sample."""
+    is_sampled = found.minimum == found.maximum == found.mean
+    return {
+        "level": found.level,
+        "at": found.at,
+        "minimum": None if is_sampled else found.minimum,
+        "maximum": None if is_sampled else found.maximum,
+        "mean": found.mean,
+        "count": found.count,
+        "last": next((value for value in reversed(found.last) if value is not None), None),
+        "texts": found.texts,
     }
 
 

@@ -119,7 +119,6 @@ def test_curves_come_with_runs_and_gaps(
     user: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     add_series("BL18:Temp", (3601, 1.0, None), (1800, 2.5, None), (60, 3.5, None), unit="K")
-    add_series("count_rate", (30, 7.0, None), kind=Kind.STATUS_VALUE)
     Gap.objects.create(
         instrument=arcs(),
         began_at=NOW - dt.timedelta(minutes=20),
@@ -129,19 +128,19 @@ def test_curves_come_with_runs_and_gaps(
     )
     add_runs(3)
     with django_assert_max_num_queries(12):
-        answer = user.get(f"/pvmon/arcs/series/?pv=BL18:Temp&value=count_rate&pv=none&{HOUR}")
+        answer = user.get(f"/pvmon/arcs/series/?pv=BL18:Temp&pv=none&{HOUR}")
     assert answer.headers["Server-Timing"].startswith("values;dur=")
     assert "total;dur=" in answer.headers["Server-Timing"]
     value = answer.json()
-    temperature, unknown, rate = value["series"]
+    temperature, unknown = value["series"]
     assert (temperature["name"], temperature["unit"], temperature["level"]) == (
         *("BL18:Temp", "K"),
         "raw",
     )
     assert (temperature["mean"], temperature["count"]) == ([2.5, 3.5], [1, 1])
+    assert (temperature["last"], temperature["minimum"]) == (3.5, None)  # told only once
     assert temperature["at"][1] == NOW.timestamp() - 60
     assert (unknown["is_known"], unknown["at"], unknown["latest_at"]) == (False, [], None)
-    assert (rate["parameter"], rate["kind"], rate["mean"]) == ("value", "status value", [7.0])
     assert [(gap["lost"], gap["reason"]) for gap in value["gaps"]] == [(12, "too many came")]
     # The run before the range goes on into it; the newest is still acquiring.
     assert [run["number"] for run in value["runs"]] == [1, 2, 3]
@@ -174,8 +173,10 @@ def test_too_many_runs_are_no_bands(user: Client) -> None:
 
 def test_a_status_value_that_is_asked_for_as_a_pv_is_found(user: Client) -> None:
     add_series("count_rate", (30, 7.0, None), kind=Kind.STATUS_VALUE)
-    found = series(user, f"pv=count_rate&{HOUR}")["series"][0]
-    assert (found["parameter"], found["kind"], found["mean"]) == ("pv", "status value", [7.0])
+    for parameter in ("pv", "value"):
+        found = series(user, f"{parameter}=count_rate&{HOUR}")["series"][0]
+        assert (found["parameter"], found["kind"]) == (parameter, "status value")
+        assert found["mean"] == [7.0]
 
 
 def test_numbers_that_json_has_no_word_for_do_no_harm(user: Client) -> None:

@@ -101,7 +101,7 @@ function showNothing() {
 }
 
 function pointsFor() {
-  return Math.max(320, Math.min(MOST_POINTS, Math.round(plotWidth())));
+  return Math.max(320, Math.min(MOST_POINTS, Math.round(plotWidth() / 1.5)));
 }
 
 async function read(asked, points) {
@@ -115,13 +115,22 @@ async function read(asked, points) {
     place.dataset.timing = answer.headers.get("Server-Timing") ?? "";
     const value = answer.headers.get("Content-Type")?.includes("json") ? await answer.json() : {};
     complain(answer.ok ? "" : value.problem ?? "The server could not read these values; please try again in a minute.");
-    return answer.ok ? value : undefined;
+    return answer.ok ? filled(value) : undefined;
   } catch (error) {
     if (error.name === "AbortError") return undefined;
     // The server is away; push.js says so, and reading starts again with the next "hello".
     if (!(error instanceof TypeError)) throw error;
     return undefined;
   }
+}
+
+// Where each point is a single sample the server tells its value once.
+function filled(answer) {
+  for (const each of answer.series) {
+    each.minimum ??= each.mean;
+    each.maximum ??= each.mean;
+  }
+  return answer;
 }
 
 function complain(words) {
@@ -162,7 +171,7 @@ function followSoon() {
   setTimeout(follow, CALM);
 }
 
-const COLUMNS = ["at", "minimum", "maximum", "mean", "last", "count"];
+const COLUMNS = ["at", "minimum", "maximum", "mean", "count"];
 
 // The whole until where the tail begins, then the tail; as long as the whole was.
 function joined(first, tail, length) {
@@ -171,7 +180,7 @@ function joined(first, tail, length) {
     const more = tail.series[number];
     const cut = each.at.findIndex((at) => at >= tail.from);
     const kept = cut < 0 ? each.at.length : cut;
-    const value = { ...each, latest: more.latest, latest_at: more.latest_at };
+    const value = { ...each, latest: more.latest, latest_at: more.latest_at, last: more.last ?? each.last };
     for (const name of COLUMNS) value[name] = [...each[name].slice(0, kept), ...more[name]];
     value.texts = [...each.texts.filter(([at]) => at < tail.from), ...more.texts];
     return value;

@@ -35,7 +35,7 @@ export async function draw(answer, how) {
   plot.style.height = `${panels.length > 1 ? 12 * panels.length + 3 : 24}rem`;
   const figure = figureOf(answer, panels, how);
   await Plotly.react(plot, figure.traces, figure.layout, {
-    responsive: true, displaylogo: false, doubleClick: false, plotlyServerURL: "",
+    responsive: true, displaylogo: false, doubleClick: false, showTips: false, plotlyServerURL: "",
     modeBarButtons: [["toImage"]], displayModeBar: "hover",
   });
   listen();
@@ -59,7 +59,7 @@ function panelsOf(series) {
 }
 
 export function hasNumbers(each) {
-  return each.mean.some((value) => value !== null) || each.last.some((value) => value !== null);
+  return each.mean.some((value) => value !== null);
 }
 
 function colour(name) {
@@ -168,7 +168,7 @@ function lineOf(curve, isSampled, answer, shift) {
       gap += 1;
     }
     x.push(shift(at));
-    y.push(curve.mean[n] ?? curve.last[n]);
+    y.push(curve.mean[n]);
     text.push(isSampled ? "" : ` (${short(curve.minimum[n])} … ${short(curve.maximum[n])})`);
   }
   return { x, y, text };

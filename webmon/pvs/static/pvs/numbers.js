@@ -37,35 +37,34 @@ function statisticsRow(each, number, answer, rule) {
     unit.className = "muted";
     head.append(unit);
   }
-  const { minimum, maximum, mean, last, count } = statistics(each);
+  const { minimum, maximum, mean, count } = statistics(each);
   row.append(
     head, cell("td", short(minimum), "Minimum"), cell("td", short(maximum), "Maximum"), cell("td", short(mean), "Mean"),
-    cell("td", lastWords(each, last), "Last"), cell("td", count.toLocaleString("en"), "Samples"), ageCell(each),
+    cell("td", lastWords(each), "Last"), cell("td", count.toLocaleString("en"), "Samples"), ageCell(each),
   );
   if (rule) row.append(ruleCell(each, answer.instrument, rule));
   return row;
 }
 
-function lastWords(each, last) {
+function lastWords(each) {
   const text = each.texts.at(-1);
-  const isText = text && (last === undefined || text[0] >= (each.at.at(-1) ?? 0));
-  const words = isText ? text[1] : short(last);
+  const isText = text && (each.last === null || text[0] >= (each.at.at(-1) ?? 0));
+  const words = isText ? text[1] : short(each.last);
   return words.length > 40 ? `${words.slice(0, 39)}…` : words;
 }
 
 // Of all samples in the range, as far as the points tell.
 function statistics(each) {
-  let minimum = null, maximum = null, sum = 0, weight = 0, count = 0, last;
+  let minimum = null, maximum = null, sum = 0, weight = 0, count = 0;
   for (let n = 0; n < each.at.length; n += 1) {
     count += each.count[n];
-    if (each.last[n] !== null) last = each.last[n];
     if (each.mean[n] === null) continue;
     minimum = minimum === null ? each.minimum[n] : Math.min(minimum, each.minimum[n]);
     maximum = maximum === null ? each.maximum[n] : Math.max(maximum, each.maximum[n]);
     sum += each.mean[n] * each.count[n];
     weight += each.count[n];
   }
-  return { minimum, maximum, mean: weight ? sum / weight : null, last, count };
+  return { minimum, maximum, mean: weight ? sum / weight : null, count };
 }
 
 function ageCell(each) {
