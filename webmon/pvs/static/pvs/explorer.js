@@ -85,7 +85,7 @@ async function render(answer) {
   place.dataset.shown = location.search;
   const levels = [...new Set(answer.series.map((each) => each.level))];
   place.dataset.level = levels.join(" ");
-  place.dataset.drawnTo = answer.to;
+  place.dataset.drawn = `${answer.from} ${answer.to}`;
 }
 
 function showNothing() {
