@@ -1,9 +1,20 @@
 """What the web monitor and every other Django process need to know; the fields document it."""
 
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
+from dasmon_listener.domain.addresses import Network
 from workflow_manager.kernel.environment import boolean, integer, names, text, variable
+
+
+def networks(value: str) -> tuple[Network, ...]:
+    """Networks such as `10.1.0.0/16`, as a JSON list or separated by commas.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    return tuple(ip_network(name) for name in names(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,26 @@ class WebConfig:
         "whole months for which a run's messages are kept, besides this one; 0 keeps them for ever",
         default=0,
     )
+    history_raw_days: int = variable(
+        "HISTORY_RAW_DAYS",
+        integer,
+        "whole days for which every sample is kept, besides today; 0 keeps them for ever",
+        default=14,
+    )
+    history_minute_days: int = variable(
+        "HISTORY_MINUTE_DAYS",
+        integer,
+        "days for which each minute of a PV is kept, by whole months; 0 keeps them for ever; "
+        "hours stay",
+        default=3650,
+    )
+    latest_days: float = variable(
+        "CACHE_PURGE_TIMEOUT",
+        float,
+        "days after which the newest value of a PV that nobody hears or watches is forgotten; "
+        "0 keeps it for ever",
+        default=180.0,
+    )
     celery_broker: str = variable(
         "CELERY_BROKER_URL",
         text,
@@ -85,4 +116,33 @@ class WebConfig:
         Path,
         "where Celery keeps its messages when its broker is filesystem://",
         default=Path("celery"),
+    )
+    web_address: str = variable(
+        "WEB_ADDRESS",
+        text,
+        "where these pages are, such as https://webmon.example.org, for links in notifications",
+        default="",
+    )
+    email_host: str = variable(
+        "EMAIL_HOST", text, "the mail server; without one no e-mail is sent", default=""
+    )
+    email_port: int = variable("EMAIL_PORT", integer, "its port", default=25)
+    email_user: str = variable("EMAIL_USER", text, "its user, if it wants one", default="")
+    email_password: str = variable(
+        "EMAIL_PASS", text, "the password of that user", default="", secret=True
+    )
+    email_tls: bool = variable(
+        "EMAIL_TLS",
+        boolean,
+        "speak TLS with it: from the first byte on port 465, by STARTTLS on others",
+        default=False,
+    )
+    email_from: str = variable(
+        "EMAIL_FROM", text, "the sender of notifications", default="webmon@localhost"
+    )
+    webhook_allowed_networks: tuple[Network, ...] = variable(
+        "WEBHOOK_ALLOWED_NETWORKS",
+        networks,
+        "private networks to which webhooks may lead, such as 10.1.0.0/16; others are refused",
+        default=(),
     )

@@ -14,3 +14,7 @@ class Level(IntEnum):
     @property
     def word(self) -> str:
         return self.name.lower()
+
+
+# From here on an alarm is told to people and counts as one that needs them.
+WORTH_TELLING = Level.WARNING
