@@ -22,7 +22,9 @@ from demo.processes import Plan
 from tests.browser import launch, log_in_page
 
 INSTRUMENT = "bench"
-NAMES = [f"BL18:SE:{what}" for what in ("Temp", "Field", "Load", "Flow", "Phase", "Speed", "X", "Y")]
+NAMES = [
+    f"BL18:SE:{what}" for what in ("Temp", "Field", "Load", "Flow", "Phase", "Speed", "X", "Y")
+]
 MOST_POINTS = 2000
 
 _YEAR, _MINUTE = 365 * 86_400.0, 60.0

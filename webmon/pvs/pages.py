@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from django.conf import settings
+
 from dasmon_listener.domain.series import Kind
 from dasmon_listener.models import Latest
 from dasmon_listener.value_lists import listed_values
@@ -63,7 +65,7 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class ExplorerPage:
-    """`begins` and `ends` are in the facility's zone, as a form's fields take them."""
+    """`kept` says how long history is there; `begins` and `ends` are in the facility's zone, as a form's fields take them."""
 
     instrument: str
     chips: tuple[Chip, ...]
@@ -75,6 +77,7 @@ class ExplorerPage:
     values: ValueList
     may_tend: bool
     most_names: int
+    kept: str
     problem: str
     read_at: dt.datetime
 
@@ -101,9 +104,19 @@ def explorer_page(
         values=values,
         may_tend=may_tend,
         most_names=MOST_NAMES,
+        kept=_kept_words(),
         problem=problem,
         read_at=now,
     )
+
+
+def _kept_words() -> str:
+    """How long what can be downloaded is there."""
+    days = {"Samples": settings.DASMON_RAW_DAYS, "Minutes": settings.DASMON_MINUTE_DAYS, "Hours": 0}
+    return ", ".join(
+        f"{what} are kept {f'for {many} days' if many else 'for ever'}"
+        for what, many in days.items()
+    ).capitalize()
 
 
 def value_list(instrument: Instrument, asked: Question, part: str, after: str) -> ValueList:

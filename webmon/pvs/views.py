@@ -2,7 +2,14 @@
 
 import logging
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    QueryDict,
+)
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -13,6 +20,7 @@ from dasmon_listener import selectors as values
 from webmon.accounts.policies import may_see_runs, may_tend, required
 from webmon.pvs import pages
 from webmon.pvs.curves import Stopwatch, drawing
+from webmon.pvs.downloads import download, excerpt
 from webmon.pvs.questions import PARAMETERS, Question, QuestionError, names, question
 from webmon.pvs.ranges import RangeError
 from webmon.ui.answers import answer, part_wanted
@@ -76,6 +84,21 @@ def name_list(request: HttpRequest, instrument: str) -> HttpResponse:
     response = JsonResponse({"names": shown, "has_more": len(known) > SUGGESTED})
     patch_cache_control(response, private=True, no_cache=True)
     return response
+
+
+@require_safe
+@required(may_see_runs)
+def export(request: HttpRequest, instrument: str, form: str) -> HttpResponseBase:
+    """The samples themselves, or their minutes or hours, as a file."""
+    found = _instrument(instrument)
+    try:
+        asked = question(request.GET, timezone.now())
+        wanted = excerpt(found, asked, request.GET)
+    except (QuestionError, RangeError) as error:
+        return JsonResponse({"problem": str(error)}, status=400)
+    by, names = request.user.get_username(), ", ".join(wanted.names)
+    log.info("%s: %s of %s from %s as %s", by, names, found, wanted.begin, form)
+    return download(request, wanted, form)
 
 
 def _asked(query: QueryDict) -> tuple[Question, str]:

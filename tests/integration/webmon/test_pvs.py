@@ -1,15 +1,20 @@
 """The explorer of PVs: its page, its list, and the values that it draws."""
 
+import asyncio
+import csv
 import datetime as dt
+import io
 import json
 import math
+import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.test import Client
-from django.utils import timezone
+from asgiref.sync import sync_to_async
+from django.db import connection, connections
+from django.test import AsyncClient, Client
 from pytest_django import DjangoAssertNumQueries
 
 from dasmon_listener.domain.series import Kind
@@ -40,8 +45,9 @@ def add_series(name: str, *samples: Sample, kind: Kind = Kind.PV, **more: Any) -
             [(series.pk, at, at, value, text) for at, value, text in told],
         )
     at, value, text = told[-1] if told else (NOW, 0.0, None)
+    status = 0 if kind is Kind.PV else None
     Latest.objects.create(
-        series=series, at=at, received_at=at, value=value, text=text, status=0 if kind == 0 else None
+        series=series, at=at, received_at=at, value=value, text=text, status=status
     )
     return series
 
@@ -250,7 +256,7 @@ def test_names_are_suggested_of_both_kinds(user: Client) -> None:
     assert json.loads(get(user, "/pvmon/arcs/names/?part=%25%00%5C"))["names"] == []
 
 
-ADDRESSES = ["", "series/?pv=BL18:Temp", "names/?part=a"]
+ADDRESSES = ["", "series/?pv=BL18:Temp", "names/?part=a", "export.csv?pv=BL18:Temp"]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -264,3 +270,68 @@ def test_only_people_with_an_account_see_values(
     assert client_of("user").post(f"/pvmon/arcs/{address}").status_code == 405
     assert client_of("user").get(f"/pvmon/nowhere/{address}").status_code == 404
     assert client_of("user").get(f"/pvmon/a%00b/{address}").status_code == 404
+
+
+def test_a_file_has_every_sample_of_the_time(user: Client) -> None:
+    add_series("BL18:Temp", (3601, 1.0, None), (1800, 2.5, None), (60, None, 'a "b", c'))
+    add_series("other", (60, 7.0, None))
+    answer = user.get(f"/pvmon/arcs/export.csv?pv=BL18:Temp&{HOUR}")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    expected = 'attachment; filename="ARCS-2026-11-20T11-00-00Z-raw.csv"'
+    assert answer.headers["Content-Disposition"] == expected
+    lines = list(csv.reader(io.StringIO(answer.getvalue().decode())))
+    assert lines[0] == ["name", "time", "value", "text", "status"]
+    assert [line[2:4] for line in lines[1:]] == [["2.5", ""], ["", 'a "b", c']]
+    assert lines[1][1].startswith("2026-11-20T11:30:00")
+    rows = json.loads(user.get(f"/pvmon/arcs/export.json?pv=BL18:Temp&{HOUR}").getvalue())
+    assert [row["value"] for row in rows] == [2.5, None]
+    hours = user.get(f"/pvmon/arcs/export.csv?pv=BL18:Temp&level=hour&{HOUR}").getvalue()
+    assert b"minimum" in hours
+
+
+@pytest.mark.parametrize(
+    "query", ["", "pv=a&value=b", "pv=a&level=day", "pv=a&from=now", "pv=a&level=raw%00"]
+)
+def test_what_is_no_file_is_refused_with_a_sentence(user: Client, query: str) -> None:
+    arcs()
+    for form in ("csv", "json"):
+        answer = user.get(f"/pvmon/arcs/export.{form}?{query}")
+        assert answer.status_code == 400
+        assert answer.json()["problem"].endswith(".")
+    assert user.get("/pvmon/arcs/export.exe?pv=a").status_code == 404
+
+
+SAMPLES = 200_000
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_large_file_is_sent_while_it_is_read(tmp_path: Path) -> None:
+    """Sent from an asynchronous server, it never lies in memory as a whole."""
+    big = add_series("big", (1, 1.0, None))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO dasmon_sample (series_id, at, value)"
+            " SELECT %s, %s - n * interval '10 ms', n / 7.0::float8 FROM generate_series(2, %s) n",
+            [big.pk, NOW, SAMPLES],
+        )
+    person = rows.account("user", tmp_path)
+
+    async def received() -> tuple[int, int, int]:
+        client = AsyncClient()
+        await client.aforce_login(person)
+        answer = await client.get(f"/pvmon/arcs/export.csv?pv=big&{HOUR}")
+        lines = size = 0
+        tracemalloc.start()
+        async for piece in answer.streaming_content:  # type: ignore[attr-defined]
+            lines, size = lines + piece.count(b"\n"), size + len(piece)
+        await sync_to_async(connections.close_all)()  # of the thread that views ran in
+        return lines, size, tracemalloc.get_traced_memory()[1]
+
+    try:
+        lines, size, peak = asyncio.run(received())
+    finally:
+        tracemalloc.stop()
+    assert lines == SAMPLES + 1  # the names of the columns
+    assert size > 8_000_000
+    assert peak < 2_000_000

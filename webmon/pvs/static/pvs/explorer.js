@@ -312,12 +312,35 @@ async function copyLink(event) {
   setTimeout(() => (button.textContent = "Copy link"), 2500);
 }
 
+// A file has one kind of values and one level; what is shown may have both kinds.
 function showDownloads(answer) {
-  const asked = new URLSearchParams(address({ from: answer.from, to: answer.to }));
-  asked.delete("log");
-  for (const form of ["csv", "json"]) {
-    document.getElementById(form).href = `export.${form}?${asked}`;
+  const rows = [];
+  for (const [kind, parameter] of [["PV", "pv"], ["status value", "value"]]) {
+    const names = answer.series.filter((each) => each.kind === kind && each.is_known);
+    if (!names.length) continue;
+    const asked = new URLSearchParams(names.map((each) => [parameter, each.name]));
+    asked.set("from", iso(answer.from));
+    asked.set("to", iso(answer.to));
+    rows.push(...[["raw", "samples"], ["minute", "minutes"], ["hour", "hours"]].map(([level, words]) => {
+      asked.set("level", level);
+      return downloads(`${words} of ${kind}s`, asked);
+    }));
   }
+  document.getElementById("downloads").replaceChildren(...rows);
+}
+
+function downloads(words, asked) {
+  const item = document.createElement("li");
+  item.append(`${words[0].toUpperCase()}${words.slice(1)}: `);
+  for (const form of ["csv", "json"]) {
+    const link = document.createElement("a");
+    link.href = `${place.dataset[form]}?${asked}`;
+    link.download = "";
+    link.textContent = form.toUpperCase();
+    link.setAttribute("aria-label", `${form.toUpperCase()} of the ${words}`);
+    item.append(link, " ");
+  }
+  return item;
 }
 
 function setLog(event) {
