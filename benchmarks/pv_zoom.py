@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -96,7 +97,7 @@ def zoomed_and_back(page: Page, web: str) -> Iterator[Step]:
     share = (_MINUTE / _YEAR) ** (1 / _DRAGS)
     # To the newest time, of which samples are kept, and then to a minute of that.
     for number, end in enumerate((1.02, 1.02, 0.5, 0.5), 1):
-        yield _step(page, f"zoom {number}", lambda end=end: _drag(page, share, end))
+        yield _step(page, f"zoom {number}", partial(_drag, page, share, end))
     yield _step(page, "double click", lambda: _double_click(page))
     yield _step(page, "button", page.locator("#back-out").click)
     yield _step(page, "Back", page.go_back)

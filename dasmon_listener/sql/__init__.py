@@ -6,10 +6,11 @@ from workflow_manager.kernel.named_queries import load
 
 ALARMS = load(Path(__file__).with_name("alarms.sql"))
 ENVELOPES = load(Path(__file__).with_name("envelopes.sql"))
+EXPORTS = load(Path(__file__).with_name("exports.sql"))
+HEALTH = load(Path(__file__).with_name("health.sql"))
 INGEST = load(Path(__file__).with_name("ingest.sql"))
 NOTIFICATIONS = load(Path(__file__).with_name("notifications.sql"))
 PARTITIONS = load(Path(__file__).with_name("partitions.sql"))
 ROLLUPS = load(Path(__file__).with_name("rollups.sql"))
 VALUES = load(Path(__file__).with_name("values.sql"))
 WATCH = load(Path(__file__).with_name("watch.sql"))
-PREVIEWS = load(Path(__file__).with_name("previews.sql"))

@@ -65,7 +65,10 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class ExplorerPage:
-    """`kept` says how long history is there; `begins` and `ends` are in the facility's zone, as a form's fields take them."""
+    """`begins` and `ends` are in the facility's zone, as a form's fields take them.
+
+    `kept` says for how long there is history, `problem` why the address could not be followed.
+    """
 
     instrument: str
     chips: tuple[Chip, ...]

@@ -37,7 +37,7 @@ def arcs() -> Instrument:
 def add_series(name: str, *samples: Sample, kind: Kind = Kind.PV, **more: Any) -> Series:
     """A value of ARCS; a sample is seconds before `NOW`, a number or None, and perhaps a text."""
     series = Series.objects.create(instrument=arcs(), name=name, kind=kind.value, **more)
-    told = [(NOW - dt.timedelta(seconds=ago), *rest) for ago, *rest in samples]
+    told = [(NOW - dt.timedelta(seconds=ago), value, text) for ago, value, text in samples]
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO dasmon_sample (series_id, at, received_at, value, text)"

@@ -11,8 +11,8 @@ NOW = dt.datetime(2026, 11, 21, 9, tzinfo=dt.UTC)
 ZONE = ZoneInfo("America/New_York")
 
 
-def utc(*parts: int) -> dt.datetime:
-    return dt.datetime(*parts, tzinfo=dt.UTC)  # type: ignore[arg-type]
+def utc(year: int, month: int, day: int, hour: int = 0) -> dt.datetime:
+    return dt.datetime(year, month, day, hour, tzinfo=dt.UTC)
 
 
 def ask(**values: str) -> TimeRange:
