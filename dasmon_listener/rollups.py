@@ -2,7 +2,7 @@
 
 A pass takes what was received since the last one, and a while before that for transactions that
 committed late. It writes only minutes that changed, so it may be repeated at will. Hours are
-written when they are over; what is younger is read from minutes and samples (`selectors.pv_series`).
+written when they are over; what is younger is read from minutes and samples (`pv_series`).
 """
 
 import datetime as dt

@@ -46,8 +46,9 @@ FROM (
         FROM dasmon_minute
         WHERE series_id = ANY(%(series)s) AND at >= %(minutes_begin)s AND at < %(minutes_end)s
         UNION ALL
-        SELECT at, number, number, least(greatest(number, -1e280), 1e280), number, series_id, 1,
-            number IS NULL
+        SELECT at, number, number,
+            CASE WHEN number IS NOT NULL THEN least(greatest(number, -1e280), 1e280) END, number,
+            series_id, 1, number IS NULL
         FROM (
             SELECT at, series_id,
                 CASE WHEN value > '-Infinity' AND value < 'Infinity' THEN value END AS number
