@@ -1,8 +1,26 @@
-"""The newest values of an instrument by name, a part at a time."""
+"""The newest values of an instrument: by name a part at a time, and the last points of some."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import connection
 
 from dasmon_listener.domain.series import Kind
 from dasmon_listener.models import Latest
+from dasmon_listener.sql import VALUE_LISTS
 from workflow_manager.models import Instrument
+
+MOST_POINTS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A value, None if it was no number; not of history if only the newest value is kept."""
+
+    at: dt.datetime
+    value: float | None
+    is_history: bool
 
 
 def listed_values(
@@ -21,3 +39,24 @@ def listed_values(
     if part:
         found = found.filter(series__name__icontains=part)
     return list(found.select_related("series").order_by("series__name")[:limit])
+
+
+def newest_points(
+    instrument: Instrument, names: Sequence[str], since: dt.datetime
+) -> dict[str, list[Point]]:
+    """Samples of PVs since a moment, newest first; if those are fewer than two, the newest 20.
+
+    A PV without samples has its newest value. Names that no PV has in any case are left out.
+    """
+    values = {
+        "instrument": instrument.pk,
+        "names": list(dict.fromkeys(names)),
+        "since": since,
+        "most": MOST_POINTS,
+    }
+    found: dict[str, list[Point]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(VALUE_LISTS["newest_points"], values)
+        for name, *point in cursor.fetchall():
+            found.setdefault(name, []).append(Point(*point))
+    return found

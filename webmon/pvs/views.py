@@ -2,6 +2,7 @@
 
 import logging
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import (
     Http404,
     HttpRequest,
@@ -17,8 +18,9 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_safe
 
 from dasmon_listener import selectors as values
+from dasmon_listener.overview import equipped_instrument
 from webmon.accounts.policies import may_see_runs, may_tend, required
-from webmon.pvs import pages
+from webmon.pvs import pages, replaced
 from webmon.pvs.curves import Stopwatch, drawing
 from webmon.pvs.downloads import download, excerpt
 from webmon.pvs.questions import PARAMETERS, Question, QuestionError, names, question
@@ -99,6 +101,26 @@ def export(request: HttpRequest, instrument: str, form: str) -> HttpResponseBase
     by, names = request.user.get_username(), ", ".join(wanted.names)
     log.info("%s: %s of %s from %s as %s", by, names, found, wanted.begin, form)
     return download(request, wanted, form)
+
+
+@login_not_required
+@require_safe
+def update(request: HttpRequest, instrument: str) -> HttpResponse:
+    """For programs that know the replaced system: without an account no page but a bare 401."""
+    if not request.user.is_authenticated:
+        return HttpResponse(status=401)
+    return _update(request, instrument)
+
+
+@required(may_see_runs)
+def _update(request: HttpRequest, instrument: str) -> HttpResponse:
+    found = equipped_instrument(_word(instrument))
+    if found is None:
+        raise Http404
+    response = JsonResponse(replaced.pvs(found, request.GET.dict(), timezone.now()))
+    patch_cache_control(response, private=True, no_cache=True)
+    response.headers["Connection"] = "close"
+    return response
 
 
 def _asked(query: QueryDict) -> tuple[Question, str]:
