@@ -39,7 +39,8 @@ class Step:
     """What the server answered to one step, and what the browser made of it.
 
     `milliseconds` are the server's, `length` seconds, `points` those of the longest curve.
-    `drawn` is how many curves there are in the plot, `shown` the seconds of its axis.
+    `drawn` is how many curves there are in the plot; its axis has `shown` seconds, and begins
+    `off` seconds from where it should by the clock of the facility.
     """
 
     what: str
@@ -49,6 +50,7 @@ class Step:
     points: int
     drawn: int
     shown: float
+    off: float
 
 
 def measure() -> list[Result]:
@@ -135,6 +137,7 @@ def _step(page: Page, what: str, act: Callable[[], Any]) -> Step:
     answer = told.value
     value = answer.json()
     page.wait_for_function(_IS_DRAWN, arg=[value["from"], value["to"]], timeout=_WAIT)
+    begin, end = page.evaluate(_AXIS)
     return Step(
         what=what,
         milliseconds=server_time(answer),
@@ -142,7 +145,8 @@ def _step(page: Page, what: str, act: Callable[[], Any]) -> Step:
         levels=frozenset(each["level"] for each in value["series"]),
         points=max(len(each["at"]) for each in value["series"]),
         drawn=page.locator(_MEANS).count(),
-        shown=float(page.evaluate(_SHOWN)),
+        shown=end - begin,
+        off=begin - value["from"] - value["offset"],
     )
 
 
@@ -150,11 +154,10 @@ _IS_DRAWN = """([from, to]) =>
   document.getElementById("explorer").dataset.drawn === `${from} ${to}`
 """
 _MEANS = '#plot .scatterlayer .trace:has(path.js-line[style*="stroke-width: 1.6px"])'
-# The axis as the browser has it, in seconds.
-_SHOWN = """() => {
-  const [from, to] = document.getElementById("plot").layout.xaxis.range.map((at) => new Date(at));
-  return (to - from) / 1000;
-}"""
+# As if the times on the axis were those of UTC, in seconds.
+_AXIS = """() =>
+  document.getElementById("plot").layout.xaxis.range.map((at) => Date.parse(`${at}Z`) / 1000)
+"""
 
 
 def _is_whole(answer: Response) -> bool:

@@ -26,7 +26,10 @@ def plan() -> Iterator[Plan]:
 @pytest.fixture
 def page(browser: Browser, plan: Plan) -> Iterator[Page]:
     """A page of a person who is logged in, and that does nothing it should not."""
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    # Times are the facility's wherever the reader is.
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 1000}, timezone_id="Asia/Tokyo"
+    )
     page = context.new_page()
     watched = Watched(page, plan.web_url)
     log_in_page(page, plan.web_url, "admin", plan.secrets.people["admin"])
@@ -54,6 +57,7 @@ def test_a_year_is_zoomed_to_a_minute_and_back(page: Page, plan: Plan, screensho
         assert step.drawn == len(NAMES), step
         assert 50 < step.points <= MOST_POINTS, step
         assert step.shown == pytest.approx(step.length, abs=0.01), step
+        assert step.off == pytest.approx(0, abs=0.01), step
         assert step.milliseconds > 0, step
     assert steps["a year"].levels == {"hour"}
     minute = steps["zoom 4"]

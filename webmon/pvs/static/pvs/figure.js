@@ -73,7 +73,8 @@ function curveColour(number) {
 function figureOf(answer, panels, how) {
   const ink = colour("--ink"), soft = colour("--soft"), line = colour("--line");
   const isNarrow = plotWidth() < 560;
-  const shift = (seconds) => 1000 * (seconds + answer.offset);
+  // Texts, because Plotly shows numbers by the clock of the reader's machine.
+  const shift = (at) => new Date(1000 * (at + answer.offset)).toISOString().slice(0, 23);
   const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, tickcolor: line };
   const layout = {
     autosize: true, showlegend: false, hovermode: "x unified", hoversubplots: "axis",
@@ -198,7 +199,7 @@ function zoomed(change) {
 }
 
 function seconds(told) {
-  return typeof told === "number" ? told / 1000 : Date.parse(`${String(told).replace(" ", "T")}Z`) / 1000;
+  return Date.parse(`${told.replace(" ", "T")}Z`) / 1000;
 }
 
 // Runs and gaps are elements of the page, so that they are links, have colours of the theme and can
