@@ -60,3 +60,29 @@ def newest_points(
         for name, *point in cursor.fetchall():
             found.setdefault(name, []).append(Point(*point))
     return found
+
+
+def texts_between(
+    instrument: Instrument,
+    kind: Kind,
+    names: Sequence[str],
+    start: dt.datetime,
+    end: dt.datetime,
+    *,
+    limit: int,
+) -> dict[str, list[tuple[float, str]]]:
+    """What was told as a text and is no number, with its time in seconds since 1970; oldest first.
+
+    Of each name the newest `limit`, as far back as samples are kept. Names without any are left
+    out.
+    """
+    values = {
+        **{"instrument": instrument.pk, "kind": kind.value, "names": list(names)},
+        **{"start": start, "end": end, "limit": limit},
+    }
+    found: dict[str, list[tuple[float, str]]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(VALUE_LISTS["texts_between"], values)
+        for name, at, text in cursor.fetchall():
+            found.setdefault(name, []).append((at, text))
+    return found

@@ -38,3 +38,18 @@ CROSS JOIN LATERAL (
     )
 ) AS point
 ORDER BY wanted.name, point.at DESC
+
+-- name: texts_between
+-- Of each series the newest samples of a time that are texts and no numbers, in their order.
+SELECT series.name, date_part('epoch', told.at), told.text
+FROM dasmon_series AS series
+CROSS JOIN LATERAL (
+    SELECT at, text FROM dasmon_sample
+    WHERE series_id = series.id AND at >= %(start)s AND at < %(end)s
+        AND value IS NULL AND text IS NOT NULL
+    ORDER BY at DESC
+    LIMIT %(limit)s
+) AS told
+WHERE series.instrument_id = %(instrument)s AND series.kind = %(kind)s
+    AND series.name = ANY(%(names)s)
+ORDER BY series.name, told.at

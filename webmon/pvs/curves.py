@@ -6,14 +6,16 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.urls import reverse
 
 from dasmon_listener import selectors as values
+from dasmon_listener.domain.envelopes import Grain
 from dasmon_listener.domain.series import Kind
 from dasmon_listener.selectors import Envelope, LatestValue
+from dasmon_listener.value_lists import texts_between
 from webmon.pvs.questions import Name, Question, facility_zone, form_field
 from webmon.pvs.ranges import clock
 from workflow_manager import selectors
@@ -22,6 +24,7 @@ from workflow_manager.models import Instrument, Run
 # More bands than that are no bands but a carpet.
 MOST_RUNS = 250
 MOST_GAPS = 500
+MOST_TEXTS = 500
 
 
 @dataclass(slots=True)
@@ -113,10 +116,37 @@ def _curves(instrument: Instrument, asked: Question) -> list[dict[str, Any]]:
                 chosen, shown.start, shown.end, asked.points, instrument=instrument, kind=kind
             )
             found |= {Name(each.name, kind): each for each in envelopes}
+    texts_of = [name for name in names if _is_text(latest.get(name))]
+    found |= _with_texts(instrument, asked, {name: found[name] for name in texts_of})
     return [
         _curve(asked_for, name, found.get(name), latest.get(name))
         for asked_for, name in zip(asked.names, names, strict=True)
     ]
+
+
+def _is_text(latest: LatestValue | None) -> bool:
+    return latest is not None and latest.value is None
+
+
+def _with_texts(
+    instrument: Instrument, asked: Question, found: Mapping[Name, Envelope]
+) -> dict[Name, Envelope]:
+    """The same curves; where rollups were read, which hold no texts, with those of the samples."""
+    shown, complete = asked.range, dict(found)
+    for kind in {name.kind for name in found}:
+        names = [name.name for name in found if name.kind is kind]
+        told = texts_between(instrument, kind, names, shown.start, shown.end, limit=MOST_TEXTS)
+        for each, texts in told.items():
+            known = found[Name(each, kind)]
+            alone = _of_texts(each, texts)
+            complete[Name(each, kind)] = replace(known, texts=texts) if known.at else alone
+    return complete
+
+
+def _of_texts(name: str, texts: list[tuple[float, str]]) -> Envelope:
+    none: list[float | None] = [None] * len(texts)
+    at, count = [at for at, _ in texts], [1] * len(texts)
+    return Envelope(name, Grain.RAW.value, at, none, none, none, none, count, texts)
 
 
 def _meant(name: Name, latest: Mapping[Name, LatestValue]) -> Name:

@@ -115,11 +115,13 @@ def explorer_page(
 
 def _kept_words() -> str:
     """How long what can be downloaded is there."""
-    days = {"Samples": settings.DASMON_RAW_DAYS, "Minutes": settings.DASMON_MINUTE_DAYS, "Hours": 0}
-    return ", ".join(
-        f"{what} are kept {f'for {many} days' if many else 'for ever'}"
-        for what, many in days.items()
-    ).capitalize()
+    kept = {"samples": settings.DASMON_RAW_DAYS, "minutes": settings.DASMON_MINUTE_DAYS}
+    told = (f"{what} for {_days(many)}" for what, many in kept.items() if many)
+    return ", ".join([*told, "everything else for ever"])
+
+
+def _days(many: int) -> str:
+    return f"{many} days" if many < 730 else f"{many // 365} years"
 
 
 def value_list(instrument: Instrument, asked: Question, part: str, after: str) -> ValueList:

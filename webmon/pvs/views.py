@@ -105,7 +105,7 @@ def export(request: HttpRequest, instrument: str, form: str) -> HttpResponseBase
 
 @login_not_required
 @require_safe
-def update(request: HttpRequest, instrument: str) -> HttpResponse:
+def update(request: HttpRequest, instrument: str) -> HttpResponseBase:
     """For programs that know the replaced system: without an account no page but a bare 401."""
     if not request.user.is_authenticated:
         return HttpResponse(status=401)

@@ -15,6 +15,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import connection, connections
 from django.test import AsyncClient, Client
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from dasmon_listener.domain.series import Kind
@@ -192,6 +193,17 @@ def test_numbers_that_json_has_no_word_for_do_no_harm(user: Client) -> None:
     assert found["mean"][2] == 1.5 and None in found["mean"]
     assert found["texts"][-1] == [NOW.timestamp() - 10, "off <b>"]
     assert found["latest"] == "off <b>"
+
+
+def test_texts_are_told_also_of_long_times_beside_many_numbers(user: Client) -> None:
+    """Minutes and hours hold no texts, so these are read by themselves."""
+    now = timezone.now()
+    ago = (now - NOW).total_seconds()
+    add_series("name", (3 * 86_400 - ago, None, "empty"), (3600 - ago, None, "Fe"))
+    add_series("number", *((3600.0 * hour - ago, 1.0, None) for hour in range(48, 0, -1)))
+    found = series(user, "pv=number&pv=name&range=1y&points=2")["series"]
+    assert [text for _, text in found[1]["texts"]] == ["empty", "Fe"]
+    assert sum(found[0]["count"]) == 48
 
 
 def test_there_are_never_more_points_than_were_asked_for(user: Client) -> None:
