@@ -67,6 +67,11 @@ def may_tend(user: User, instrument: str) -> bool:
     return may_request(user) or (_is_active(user) and team in _groups(user))
 
 
+def may_answer_for(user: User, instrument: str) -> bool:
+    """Acknowledge and shelve an instrument's alarms: also its team, which stands beside it."""
+    return may_acknowledge(user) or may_tend(user, instrument)
+
+
 def may_listen(user: User) -> bool:
     """Notices carry only names and numbers of things that changed, and nothing of what they are."""
     return may_see_runs(user)
@@ -92,6 +97,10 @@ class Allowed:
     """The questions that every page's frame asks; each costs nothing until it is asked."""
 
     user: User
+
+    @property
+    def see_runs(self) -> bool:
+        return may_see_runs(self.user)
 
     @property
     def see_system(self) -> bool:
