@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 
 from dasmon_listener.domain.levels import WORTH_TELLING, Level
-from dasmon_listener.models import Alarm, AlarmRule, AlarmSetting, Notification
+from dasmon_listener.models import Alarm, AlarmRule, AlarmSetting, MonitoredPv, Notification
 from workflow_manager.models import Instrument
 
 
@@ -76,6 +76,12 @@ def notifications_of(alarm: Alarm) -> list[Notification]:
         .prefetch_related("deliveries")
         .order_by("created_at", "id")
     )
+
+
+def tied_pv(alarm: Alarm) -> str:
+    """The monitored PV that goes with a signal of this name; empty if there is none."""
+    found = MonitoredPv.objects.filter(instrument=alarm.instrument, rule_name=alarm.name)
+    return found.values_list("name", flat=True).first() or ""
 
 
 def alarm_rules() -> list[AlarmRule]:

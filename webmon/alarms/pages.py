@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from urllib.parse import urlencode
 
 from dasmon_listener import alarm_details, alarm_lists
 from dasmon_listener.alarm_lists import ShownAlarm
@@ -16,6 +17,7 @@ from workflow_manager.models import Instrument
 HISTORY = 50
 FORMER = 10
 ORIGINS = tuple((origin.value, origin.label) for origin in Alarm.Origin)
+_PLOT_PARAMETERS = {Kind.PV: "pv", Kind.STATUS_VALUE: "value"}
 LEVELS = tuple(level.word for level in reversed(Level))
 
 
@@ -133,15 +135,23 @@ class NotificationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Watched:
+    """A PV or status value, and the address of its plot."""
+
+    kind: str
+    name: str
+    plot: str
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmPage:
-    """One alarm, whole; `watched` is the PV or status value that its rule watches."""
+    """One alarm, whole; `watched` is what its rule watches, or the PV that goes with a signal."""
 
     alarm: AlarmRow
     tone: str
     sentence: str
     rule: int | None
-    watched: str
-    watched_kind: str
+    watched: Watched | None
     is_latched: bool
     events: tuple[EventRow, ...]
     notifications: tuple[NotificationRow, ...]
@@ -203,8 +213,7 @@ def alarm_page(
         tone=tone,
         sentence=sentence,
         rule=alarm.rule_id,
-        watched="" if alarm.rule is None else alarm.rule.name,
-        watched_kind="" if alarm.rule is None else Kind(alarm.rule.kind).word,
+        watched=_watched(alarm),
         is_latched=setting.is_latched if setting else alarm.is_latched,
         events=tuple(_event(event) for event in alarm_lists.events_of(alarm)),
         notifications=tuple(map(_notification, alarm_details.notifications_of(alarm))),
@@ -321,6 +330,17 @@ def _verdict(row: AlarmRow) -> tuple[str, str]:
     if row.over_at is not None:
         return "bad", "Its cause is gone, and it stays until somebody acknowledges it."
     return "bad", "Nobody has acknowledged it yet."
+
+
+def _watched(alarm: Alarm) -> Watched | None:
+    if alarm.rule is not None:
+        kind, name = Kind(alarm.rule.kind), alarm.rule.name
+    else:
+        kind, name = Kind.PV, alarm_details.tied_pv(alarm)
+    if not name:
+        return None
+    query = urlencode({_PLOT_PARAMETERS[kind]: name})
+    return Watched(kind.word, name, f"/pvmon/{alarm.instrument.name}/?{query}")
 
 
 def _event(event: AlarmEvent) -> EventRow:

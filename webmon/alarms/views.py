@@ -165,15 +165,6 @@ def describe(request: HttpRequest, alarm: int) -> HttpResponse:
     return redirect("alarm", alarm=found.id)
 
 
-@require_safe
-@required(may_see_runs)
-def signals(request: HttpRequest, instrument: str) -> HttpResponse:
-    """An instrument's open alarms as a fragment of a page."""
-    wanted = AlarmFilter(instrument=_instrument(instrument).name)
-    page = pages.alarm_list_page(wanted, request.user, timezone.now())
-    return answer(request, "alarms/signals.html", page)
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @required(may_see_runs)
 def acknowledge_signal(request: HttpRequest, instrument: str, signal: int) -> HttpResponse:

@@ -3,7 +3,6 @@
 import datetime as dt
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,10 +64,9 @@ def said(client: Client, response: Any) -> str:
     return page(client, response["Location"])
 
 
-def member_of_arcs(tmp_path: Path) -> User:
-    member = rows.account("user", tmp_path)
-    member.groups.add(Group.objects.get_or_create(name="ARCSInstrumentTeam")[0])
-    return member
+def put_into_the_team_of_arcs(username: str) -> None:
+    team, _ = Group.objects.get_or_create(name="ARCSInstrumentTeam")
+    User.objects.get(username=username).groups.add(team)
 
 
 def test_what_needs_somebody_is_worst_and_newest_first(
@@ -113,3 +111,202 @@ def test_the_address_filters(user: Client) -> None:
     text = page(user, "/alarms/?instrument=cncs")
     assert 'data-keys="alarm cncs"' in text and "<title>(1) Alarms" in text
     assert "Show all" in page(user, "/alarms/?instrument=nowhere")
+
+
+def test_the_page_asks_again_for_its_parts_only(admin: Client) -> None:
+    raise_alarm()
+    text = page(admin, "/alarms/", HX_Request="true", HX_Target="alarms")
+    assert "<html" not in text and "<h1" not in text
+    for part in ("roll-up", "needing", "handled", "shelved"):
+        assert f'id="{part}"' in text and f'id="{part}"' in page(admin, "/alarms/")
+
+
+def test_several_are_acknowledged_at_once(admin: Client) -> None:
+    one, other, third = raise_alarm("A"), raise_alarm("B"), raise_alarm("C")
+    typed = {"alarm": [one.id, other.id], "comment": "We are there"}
+    answer = admin.post("/alarms/acknowledge/?level=error", typed)
+    assert answer["Location"] == "/alarms/?level=error"
+    assert "2 alarms acknowledged." in said(admin, answer)
+    for alarm in Alarm.objects.filter(id__in=[one.id, other.id]):
+        assert (str(alarm.acknowledged_by), alarm.comment) == ("admin", "We are there")
+    assert Alarm.objects.get(id=third.id).acknowledged_at is None
+    # The button in a row means that one, whatever is ticked.
+    admin.post("/alarms/acknowledge/", {"only": third.id, "alarm": [one.id]})
+    assert Alarm.objects.get(id=third.id).acknowledged_at is not None
+    again = admin.post("/alarms/acknowledge/", typed | {"comment": "Me too"})
+    assert "0 alarms acknowledged. 2 alarms had been settled before." in said(admin, again)
+    assert Alarm.objects.get(id=one.id).comment == "We are there"
+
+
+def test_nothing_ticked_says_so_and_keeps_the_words(admin: Client) -> None:
+    raise_alarm()
+    answer = admin.post("/alarms/acknowledge/", {"comment": "much to say"})
+    assert answer.status_code == 409
+    text = answer.content.decode()
+    assert "No alarm is ticked." in text and 'value="much to say"' in text
+    assert admin.post("/alarms/acknowledge/", {"alarm": "1x"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("until", "hours"), [("1h", 1.0), ("8h", 8.0), ("morning", None), ("date", None)]
+)
+def test_a_shelf_has_an_end_a_reason_and_a_name(
+    until: str, hours: float | None, admin: Client
+) -> None:
+    alarm, before = raise_alarm(), timezone.now()
+    date = timezone.localtime(before) + dt.timedelta(days=3)
+    typed = {"only": alarm.id, "until": until, "date": f"{date:%Y-%m-%dT%H:%M}"}
+    refused = admin.post("/alarms/shelve/", typed)
+    assert refused.status_code == 409 and "Write a reason" in refused.content.decode()
+    assert not AlarmSetting.objects.filter(shelved_until__isnull=False).exists()
+    text = said(admin, admin.post("/alarms/shelve/", typed | {"comment": "Known, no beam"}))
+    setting = AlarmSetting.objects.get()
+    assert setting.shelved_until is not None
+    end = timezone.localtime(setting.shelved_until)
+    if hours is not None:
+        assert abs((end - before).total_seconds() / 3600 - hours) < 0.1
+    elif until == "morning":
+        assert (end.date() - timezone.localtime(before).date()).days == 1
+        assert end.time() == dt.time(8)
+    else:
+        assert end == date.replace(second=0, microsecond=0)
+    assert "Known, no beam" in text and "by admin" in text
+    assert names(value(admin, "/alarms/")["handled"]) == ["SID_SVP_HIGH"]
+    off = admin.post("/alarms/unshelve/", {"instrument": "arcs", "name": "SID_SVP_HIGH"})
+    assert "no longer on a shelf" in said(admin, off)
+    assert names(value(admin, "/alarms/")["needing"]) == ["SID_SVP_HIGH"]
+
+
+@pytest.mark.parametrize(
+    "date", ["", "soon", "2020-01-01T00:00", "2999-01-01T00:00", "2026-13-45T99:99"]
+)
+def test_a_shelf_without_a_sensible_end_is_refused_in_words(date: str, admin: Client) -> None:
+    typed = {"only": raise_alarm().id, "until": "date", "date": date, "comment": "because"}
+    answer = admin.post("/alarms/shelve/", typed)
+    assert answer.status_code == 409
+    assert 'role="alert"' in answer.content.decode()
+    assert 'value="because"' in answer.content.decode()
+
+
+def test_a_shelf_outlives_its_alarm(admin: Client) -> None:
+    alarm = raise_alarm()
+    until = timezone.now() + dt.timedelta(hours=1)
+    alarms.shelve(alarm.instrument, alarm.name, until, User.objects.get(), "x")
+    with transaction.atomic():
+        now = timezone.now()
+        alarms.receive([SignalReport("arcs", alarm.name, None, "", "", now)], now)
+    shown = value(admin, "/alarms/")
+    assert shown["handled"] == [] and names(shown["shelved"]) == [alarm.name]
+
+
+def test_one_alarm_is_told_whole(
+    admin: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    with transaction.atomic():
+        before = raise_alarm(ago=900)
+        then = timezone.now() - dt.timedelta(seconds=800)
+        alarms.receive([SignalReport("arcs", before.name, None, "", "", then)], then)
+    alarm, person = raise_alarm(), User.objects.get()
+    webhook = Recipient.objects.create(owner=person, way="slack", address="https://hook/SECRET")
+    note = Notification.objects.create(recipient=webhook, alarm=alarm, cause="escalated")
+    took = dt.timedelta(seconds=2)
+    for is_success, words in ((False, "503 Slow down"), (True, "200 ok")):
+        DeliveryAttempt.objects.create(
+            notification=note, is_success=is_success, took=took, answer=words
+        )
+    Notification.objects.filter(id=note.id).update(sent_at=timezone.now())
+    alarms.acknowledge(alarm, person, "On my way")
+    with django_assert_max_num_queries(12):
+        text = page(admin, f"/alarms/{alarm.id}/")
+    for words in ("503 Slow down", "200 ok", "Escalated", "On my way", "Raised"):
+        assert words in text
+    assert "SECRET" not in text
+    assert f'href="/alarms/{before.id}/"' in text
+    shown = value(admin, f"/alarms/{alarm.id}/")
+    assert [event["what"] for event in shown["events"]] == ["raised", "acknowledged"]
+    assert shown["notifications"][0]["state"] == "sent"
+    part = page(admin, f"/alarms/{alarm.id}/", HX_Request="true", HX_Target="alarm")
+    assert "<html" not in part and 'id="alarm-log"' in part
+
+
+def test_those_who_tend_write_what_to_do(admin: Client) -> None:
+    alarm = raise_alarm()
+    typed = {"guidance": f"Call 4-1234\n{HOSTILE}", "is_latched": "on"}
+    said(admin, admin.post(f"/alarms/{alarm.id}/describe/", typed))
+    setting = AlarmSetting.objects.get()
+    assert setting.is_latched and setting.guidance.startswith("Call 4-1234")
+    text = page(admin, "/alarms/")
+    assert "Call 4-1234<br>" in text and "<img" not in text and "<script>alert" not in text
+
+
+def test_hostile_words_stay_words(admin: Client) -> None:
+    alarm = raise_alarm(HOSTILE, message=HOSTILE)
+    alarms.acknowledge(alarm, User.objects.get(), HOSTILE)
+    alarms.shelve(
+        alarm.instrument,
+        HOSTILE,
+        timezone.now() + dt.timedelta(hours=1),
+        User.objects.get(),
+        HOSTILE,
+    )
+    for address in ("/alarms/", f"/alarms/{alarm.id}/", "/alarms/history/"):
+        text = page(admin, address)
+        assert "&lt;script&gt;alert(1)" in text
+        assert "<script>alert(1)" not in text and "<img src=x" not in text
+    assert admin.get("/alarms/?instrument=%00%27&level=%00").status_code == 200
+    assert admin.get("/alarms/history/?before=9999999999999999999999").status_code == 404
+
+
+def test_the_history_goes_on_without_gap_or_repetition(admin: Client) -> None:
+    Instrument.objects.create(name="arcs", facility="SNS")
+    at = timezone.now() - dt.timedelta(days=1)
+    for number in range(120):
+        with transaction.atomic():
+            then = at + dt.timedelta(seconds=number // 3)
+            name = f"S{number}"
+            alarms.receive([SignalReport("arcs", name, Level.ERROR, "", "", then)], then)
+    seen, address = [], "/alarms/history/?instrument=arcs"
+    while True:
+        part = value(admin, address)
+        seen += names(part["rows"])
+        if not part["older"]:
+            break
+        address = f"/alarms/history/?instrument=arcs&before={part['older']}"
+    assert len(seen) == 120 and len(set(seen)) == 120
+    assert 'rel="next"' in page(admin, "/alarms/history/")
+
+
+def test_the_old_address_of_acknowledging_only_asks(admin: Client) -> None:
+    alarm = raise_alarm()
+    Instrument.objects.create(name="cncs", facility="SNS")
+    address = f"/dasmon/arcs/signals/ack/{alarm.id}/"
+    assert "Acknowledge SID_SVP_HIGH?" in page(admin, address)
+    assert Alarm.objects.get().acknowledged_at is None
+    assert admin.get(f"/dasmon/cncs/signals/ack/{alarm.id}/").status_code == 404
+    assert admin.post(address, {"comment": "there"})["Location"] == f"/alarms/{alarm.id}/"
+    assert Alarm.objects.get().comment == "there"
+    assert "nothing to acknowledge" in page(admin, address)
+
+
+def test_only_those_responsible_answer(client_of: Callable[[str], Client]) -> None:
+    arcs, cncs = raise_alarm(), raise_alarm(instrument="cncs")
+    user = client_of("user")
+    assert "Acknowledge" not in page(user, "/alarms/")
+    assert user.post("/alarms/acknowledge/", {"only": arcs.id}).status_code == 403
+    put_into_the_team_of_arcs("user")
+    assert user.post("/alarms/acknowledge/", {"alarm": [arcs.id, cncs.id]}).status_code == 403
+    assert user.post("/alarms/shelve/", {"only": cncs.id, "comment": "x"}).status_code == 403
+    unshelved = user.post("/alarms/unshelve/", {"instrument": "cncs", "name": cncs.name})
+    assert unshelved.status_code == 403
+    assert user.post(f"/alarms/{cncs.id}/describe/", {}).status_code == 403
+    assert Alarm.objects.filter(acknowledged_at=None).count() == 2
+    assert user.post("/alarms/acknowledge/", {"only": arcs.id}).status_code == 302
+    assert client_of("scientist").post("/alarms/acknowledge/", {"only": cncs.id}).status_code == 302
+
+
+def test_the_number_in_the_top_bar(user: Client) -> None:
+    assert 'id="alarm-count" class="badge" hidden' in page(user, "/report/")
+    raise_alarm()
+    raise_alarm("note", level=Level.INFO)
+    assert re.search(r'data-level="error"><span>1<', page(user, "/report/"))
+    assert re.search(r'data-level="error"><span>1<', page(user, "/alarms/count/"))
