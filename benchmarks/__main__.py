@@ -4,6 +4,7 @@ bin/bench workflow                          all bars of the workflow on all brok
 bin/bench workflow --bar P2a,P3 --broker activemq
 bin/bench faults --help                     runs while everything is killed in random order
 bin/bench pages --runs 1000000
+bin/bench dasmon --minutes 10               status values; memory from three minutes on
 bin/bench demo                              how soon it answers, and what it weighs
 """
 
@@ -14,9 +15,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import faults, first_light, pages, workflow
+from benchmarks import dasmon, faults, first_light, pages, workflow
+from benchmarks.plant import bare_plant
 from benchmarks.result import Result, table
-from benchmarks.workflow import BARS, BROKERS, Amounts
+from benchmarks.workflow import BARS, BROKERS, Amounts, running_broker
 
 
 def main() -> int:
@@ -39,6 +41,7 @@ def _options() -> argparse.Namespace:
     kinds = parser.add_subparsers(title="what", required=True)
     kinds.add_parser("faults", add_help=False, help="the nemesis")
     _add_workflow(kinds.add_parser("workflow", help="P2, P3, P12 and flatness"))
+    _add_dasmon(kinds.add_parser("dasmon", help="P1"))
     pages_parser = kinds.add_parser("pages", help="P6")
     pages_parser.add_argument("--runs", type=int, default=100_000, help="in the database (100000)")
     pages_parser.set_defaults(measure=lambda options: pages.measure(options.runs))
@@ -71,6 +74,18 @@ def _add_workflow(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--prompt", type=int, default=default.prompt, help="runs of P3 (300)")
     parser.set_defaults(measure=_workflow)
+
+
+def _add_dasmon(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--broker", choices=BROKERS, default="activemq")
+    parser.add_argument("--rate", type=float, default=32_000, help="values sent a second (32000)")
+    parser.add_argument("--minutes", type=float, default=1, help="how long (1)")
+    parser.set_defaults(measure=_dasmon)
+
+
+def _dasmon(options: argparse.Namespace) -> list[Result]:
+    with running_broker(options.broker) as endpoint, bare_plant(endpoint) as plant:
+        return dasmon.measure(plant, options.broker, options.rate, 60 * options.minutes)
 
 
 def _bars(text: str) -> Sequence[str]:

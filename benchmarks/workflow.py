@@ -47,12 +47,12 @@ def measure(bars: Sequence[str], brokers: Sequence[str], amounts: Amounts) -> It
     """Each bar on each broker, as they come; nothing of one is left when the next begins."""
     for bar in bars:
         for name in brokers:
-            with _broker(name) as endpoint, bare_plant(endpoint) as plant:
+            with running_broker(name) as endpoint, bare_plant(endpoint) as plant:
                 yield from BARS[bar](plant, amounts, name)
 
 
 @contextmanager
-def _broker(name: str) -> Iterator[BrokerEndpoint | None]:
+def running_broker(name: str) -> Iterator[BrokerEndpoint | None]:
     """A broker of that name, started for this; none where the demo brings its own."""
     if name == "embedded":
         yield None

@@ -1,3 +1,15 @@
+<<<<<<< HEAD
+"""Alarms: what signals assert and retract."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from dasmon_listener.domain.signals import SignalReport
+
+
+def receive(reports: Sequence[SignalReport], at: datetime) -> None:
+    """Take in signals, in the caller's transaction."""
+=======
 """The life of alarms: what is asserted, over, acknowledged, shelved; all in the caller's terms.
 
 Whoever changes alarms of an instrument holds its lock until the transaction ends
@@ -5,6 +17,7 @@ Whoever changes alarms of an instrument holds its lock until the transaction end
 repeat it.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -25,10 +38,20 @@ from dasmon_listener.alarm_ledger import (
 )
 from dasmon_listener.domain.levels import WORTH_TELLING, Level
 from dasmon_listener.domain.signals import SignalReport
-from dasmon_listener.models import Alarm, AlarmEvent, AlarmSetting, Notification
+from dasmon_listener.domain.silence import silence_of
+from dasmon_listener.models import (
+    Alarm,
+    AlarmEvent,
+    AlarmRule,
+    AlarmSetting,
+    Component,
+    Notification,
+)
 from dasmon_listener.sql import ALARMS
 from workflow_manager.models import Instrument
 from workflow_manager.services import CHANGES, notify
+
+_log = logging.getLogger(__name__)
 
 # An assertion that was under way for longer says nothing about now.
 OLDEST_ASSERTION = timedelta(hours=1)
@@ -153,6 +176,7 @@ def describe(
         instruments = _lock(cursor, ids=[instrument.id])
         said = {"guidance": guidance, "is_latched": is_latched}
         AlarmSetting.objects.update_or_create(instrument=instrument, name=name, defaults=said)
+        _log.info("%s described the alarm %s of %s", by, name, instrument)
         for alarm in _open(instrument, name).exclude(is_latched=is_latched):
             alarm.is_latched = is_latched
             alarm.save(update_fields=["is_latched"])
@@ -160,6 +184,41 @@ def describe(
             AlarmEvent.objects.create(alarm=alarm, at=now, what=What.CHANGED, by=by, words=words)
             _close_if_settled(alarm, now)
         _tell(cursor, instruments.values())
+
+
+def save_rule(rule: AlarmRule, by: User) -> AlarmRule:
+    """Make or change a rule; it holds from the listener's next look, a second from now.
+
+    Raises:
+        AlarmRefusedError: something is missing or makes no sense.
+    """
+    rule.name = rule.name.strip()
+    if not rule.name:
+        raise AlarmRefusedError("A rule needs the name of a PV or a status value.")
+    if complaint := rule.terms.complaint():
+        raise AlarmRefusedError(complaint)
+    rule.updated_at = timezone.now()
+    if rule.pk is None:
+        rule.created_by = by
+    rule.save()
+    return rule
+
+
+def remove_rule(rule: AlarmRule, by: User) -> None:
+    """Remove a rule; its alarm is over with the listener's next look."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        _lock(cursor, ids=[rule.instrument_id])
+        rule.delete()
+    _log.info("%s removed the rule %s of %s", by, rule.alarm_name, rule.instrument)
+
+
+def forget_component(component: Component) -> None:
+    """Forget a component that is gone for good; its silence is over. It is known again if heard."""
+    key = AlarmKey(component.instrument_id, silence_of(component.name))
+    with transaction.atomic():
+        Component.objects.filter(id=component.id).delete()
+        now = timezone.now()
+        assert_all([Assertion(key, None, Alarm.Origin.SILENCE, "", now)], now)
 
 
 def _is_too_old(report: SignalReport, at: datetime) -> bool:
@@ -316,3 +375,4 @@ def _needs_somebody(alarm: Alarm) -> bool:
 
 def _tell(cursor: CursorWrapper, instruments: Iterable[str]) -> None:
     notify(cursor, CHANGES, [f"alarm {name}" for name in sorted(instruments)])
+>>>>>>> alarms

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from dasmon_listener.domain.alarm_rules import Condition
+from dasmon_listener.domain.alarm_rules import Condition, Rule
 from dasmon_listener.domain.levels import Level
 from dasmon_listener.domain.series import Kind
 from workflow_manager.models import Instrument
@@ -235,6 +235,11 @@ class AlarmRule(models.Model):
         """The name of the alarms that it raises."""
         return f"{self.name} {self.condition}"
 
+    @property
+    def terms(self) -> Rule:
+        """What it says, without where it holds."""
+        return Rule(Condition(self.condition), self.low, self.high, self.hysteresis, self.duration)
+
 
 class AlarmSetting(models.Model):
     """What people decided about the alarms of one name: guidance, latch, shelf."""
@@ -392,6 +397,19 @@ class Notification(models.Model):
     sent_at = models.DateTimeField(null=True)
     given_up_at = models.DateTimeField(null=True)
     dropped_because = models.TextField(default="", help_text="why there was no need to tell")
+    claimed_until = models.DateTimeField(null=True, help_text="a worker is sending it")
+    is_past = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="the alarm was over since: when it is raised again it is told again",
+    )
+    follows = models.ForeignKey(
+        "self",
+        models.CASCADE,
+        null=True,
+        related_name="+",
+        help_text="what was told before, of an alarm that is over",
+    )
 
     class Meta:
         db_table = "dasmon_notification"
@@ -399,7 +417,7 @@ class Notification(models.Model):
             models.UniqueConstraint(
                 fields=["recipient", "alarm", "cause"],
                 name="notification_once",
-                condition=~Q(cause="test"),
+                condition=Q(is_past=False) & ~Q(cause="test"),
             ),
         ]
         indexes = [

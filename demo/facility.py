@@ -81,6 +81,7 @@ def start(supervisor: Supervisor, plan: Plan, *, simulator: bool) -> Endpoints:
     start_database_and_broker(supervisor, plan)
     supervisor.start(processes.web(plan))
     supervisor.start(processes.workflow_manager(plan))
+    supervisor.start(processes.dasmon_listener(plan))
     supervisor.start(processes.agent(plan))
     supervisor.start(processes.celery_worker(plan))
     supervisor.start(processes.celery_beat(plan))
@@ -111,7 +112,10 @@ def _write_files(plan: Plan) -> None:
     user, password = plan.broker_user("instruments")
     state = plan.state
     write_private(state.path("broker", "credentials.json"), plan.secrets.broker)
-    write_private(state.path("broker", "instruments.json"), {"user": user, "password": password})
+    write_private(
+        state.path("broker", "instruments.json"),
+        {"user": user, "password": password, "database": plan.postgres.url},
+    )
     write_private(state.path("agent", "post_processing.conf"), processes.agent_configuration(plan))
     state.path("agent", "journal").mkdir(exist_ok=True)
     _install_scripts(state.facility_root)

@@ -113,6 +113,13 @@ def workflow_manager(plan: Plan) -> Process:
     return Process("workflow_manager", command, django_environment(plan))
 
 
+def dasmon_listener(plan: Plan) -> Process:
+    user, password = plan.broker_user("listener")
+    known = {"ICAT_USER": user, "ICAT_PASS": password}
+    command = [sys.executable, "manage.py", "run_dasmon_listener"]
+    return Process("dasmon_listener", command, django_environment(plan) | known)
+
+
 def celery_worker(plan: Plan) -> Process:
     command = _python("celery", "-A", "webmon.celery", "worker", "--pool=solo", "--loglevel=INFO")
     return Process("celery_worker", command, django_environment(plan))

@@ -2,12 +2,12 @@
 
 import json
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 PEOPLE = ("admin", "scientist", "user", "uploads")
-BROKER_USERS = ("workflow", "agent", "instruments", "operator")
+BROKER_USERS = ("workflow", "agent", "instruments", "listener", "operator")
 
 
 def _password() -> str:
@@ -62,8 +62,12 @@ class State:
             folder.mkdir(exist_ok=True)
         file = self.path("secrets.json")
         if file.exists():
-            return Secrets(**json.loads(file.read_text(encoding="utf-8")))
-        made = Secrets()
+            kept = Secrets(**json.loads(file.read_text(encoding="utf-8")))
+            if kept.broker.keys() >= set(BROKER_USERS):
+                return kept
+            made = replace(kept, broker={**Secrets().broker, **kept.broker})
+        else:
+            made = Secrets()
         write_private(file, {name: getattr(made, name) for name in Secrets.__slots__})
         return made
 

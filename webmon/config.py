@@ -1,9 +1,20 @@
 """What the web monitor and every other Django process need to know; the fields document it."""
 
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
+from dasmon_listener.domain.addresses import Network
 from workflow_manager.kernel.environment import boolean, integer, names, text, variable
+
+
+def networks(value: str) -> tuple[Network, ...]:
+    """Networks such as `10.1.0.0/16`, as a JSON list or separated by commas.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    return tuple(ip_network(name) for name in names(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +96,33 @@ class WebConfig:
         Path,
         "where Celery keeps its messages when its broker is filesystem://",
         default=Path("celery"),
+    )
+    web_address: str = variable(
+        "WEB_ADDRESS",
+        text,
+        "where these pages are, such as https://webmon.example.org, for links in notifications",
+        default="",
+    )
+    email_host: str = variable(
+        "EMAIL_HOST", text, "the mail server; without one no e-mail is sent", default=""
+    )
+    email_port: int = variable("EMAIL_PORT", integer, "its port", default=25)
+    email_user: str = variable("EMAIL_USER", text, "its user, if it wants one", default="")
+    email_password: str = variable(
+        "EMAIL_PASS", text, "the password of that user", default="", secret=True
+    )
+    email_tls: bool = variable(
+        "EMAIL_TLS",
+        boolean,
+        "speak TLS with it: from the first byte on port 465, by STARTTLS on others",
+        default=False,
+    )
+    email_from: str = variable(
+        "EMAIL_FROM", text, "the sender of notifications", default="webmon@localhost"
+    )
+    webhook_allowed_networks: tuple[Network, ...] = variable(
+        "WEBHOOK_ALLOWED_NETWORKS",
+        networks,
+        "private networks to which webhooks may lead, such as 10.1.0.0/16; others are refused",
+        default=(),
     )

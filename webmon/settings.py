@@ -145,6 +145,16 @@ LIVEDATA_PLOT_LIFETIME = timedelta(days=CONFIG.plot_lifetime_days)
 LIVEDATA_LARGEST_UPLOAD = CONFIG.largest_upload
 LIVEDATA_PAGE_POLICY = "webmon.accounts.policies.may_see_runs"
 
+WEB_ADDRESS = CONFIG.web_address.rstrip("/")
+WEBHOOK_ALLOWED_NETWORKS = CONFIG.webhook_allowed_networks
+EMAIL_HOST = CONFIG.email_host
+EMAIL_PORT = CONFIG.email_port
+EMAIL_HOST_USER = CONFIG.email_user
+EMAIL_HOST_PASSWORD = CONFIG.email_password
+EMAIL_USE_SSL = CONFIG.email_tls and CONFIG.email_port == 465
+EMAIL_USE_TLS = CONFIG.email_tls and not EMAIL_USE_SSL
+DEFAULT_FROM_EMAIL = CONFIG.email_from
+
 WORKFLOW_EVENT_RETENTION_MONTHS = CONFIG.event_retention_months
 
 LOGGING_CONFIG = None  # each process starts its own log: workflow_manager.kernel.logs
@@ -163,6 +173,12 @@ CELERY_BEAT_SCHEDULE = {
     "event partitions": {
         "task": "workflow_manager.tasks.tend_event_partitions",
         "schedule": 3600.0,
+    },
+    # It expires before the next one: while no worker has time, they do not pile up.
+    "notifications": {
+        "task": "dasmon_listener.tasks.notify",
+        "schedule": 5.0,
+        "options": {"expires": 5.0},
     },
 }
 if CONFIG.celery_broker.startswith("filesystem:"):

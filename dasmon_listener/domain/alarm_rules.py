@@ -93,6 +93,10 @@ class Rule:
         """What is above is an alarm."""
         return self.high if self.condition.needs_high and self.high is not None else math.inf
 
+    def is_beyond(self, value: float | None) -> bool:
+        """Whether a value is above, below or outside as the rule says."""
+        return value is not None and (value > self.highest or value < self.lowest)
+
     def _about_limits(self) -> str:
         needed = [
             *([("lower", self.low)] if self.condition.needs_low else []),

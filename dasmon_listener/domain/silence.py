@@ -11,6 +11,11 @@ MISSED_SLOW_BEATS = 2
 ON_THE_WAY = timedelta(seconds=5)
 
 
+def silence_of(component: str) -> str:
+    """The name of the alarm of a component that is silent."""
+    return f"silent {component}"
+
+
 @dataclass(frozen=True, slots=True)
 class SignsOfLife:
     """When a component was heard (by our clock), and how often it should be."""
@@ -32,10 +37,6 @@ class SignsOfLife:
     def is_silent(self, now: datetime, listening_since: datetime) -> bool:
         """Whether it said nothing for too long while we listened."""
         return now - max(self.heard_at, listening_since) > self.limit
-
-    @property
-    def alarm_name(self) -> str:
-        return f"silent {self.name}"
 
     @property
     def message(self) -> str:

@@ -5,3 +5,6 @@ from pathlib import Path
 from workflow_manager.kernel.named_queries import load
 
 ALARMS = load(Path(__file__).with_name("alarms.sql"))
+INGEST = load(Path(__file__).with_name("ingest.sql"))
+NOTIFICATIONS = load(Path(__file__).with_name("notifications.sql"))
+WATCH = load(Path(__file__).with_name("watch.sql"))

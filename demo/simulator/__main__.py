@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 from threading import Event
 
+from demo.simulator.database import PvDatabase
 from demo.simulator.facility import Facility, cycles, read_credentials
 from workflow_manager.broker.config import BrokerConfig
 from workflow_manager.broker.stomp_broker import StompPublisher
@@ -15,20 +16,24 @@ def main() -> None:
     options = _options()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     host, _, port = options.broker.rpartition(":")
-    user, password = read_credentials(options.credentials)
-    config = BrokerConfig(((host, int(port)),), user, password, client_name="simulator")
+    known = read_credentials(options.credentials)
+    config = BrokerConfig(((host, int(port)),), known.user, known.password, client_name="simulator")
+    database = PvDatabase(known.database) if known.database else None
     stopped = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     instruments = cycles(options.facility_root, options.seed, options.pace)
-    Facility(instruments, StompPublisher(config)).run(stopped)
+    Facility(instruments, StompPublisher(config), database).run(stopped)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m demo.simulator", description=__doc__)
     parser.add_argument("--broker", required=True, metavar="HOST:PORT")
     parser.add_argument(
-        "--credentials", required=True, type=Path, help='JSON: {"user": …, "password": …}'
+        "--credentials",
+        required=True,
+        type=Path,
+        help='JSON: {"user": …, "password": …, "database": …}',
     )
     parser.add_argument("--facility-root", required=True, type=Path)
     parser.add_argument("--seed", type=int, default=1)

@@ -5,11 +5,12 @@ messages, so an hour of facility passes in a millisecond of test.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from demo.simulator import messages
+from demo.simulator.controls import Controls, Value
 from demo.simulator.files import PULSE_CHARGE_PC, PULSES_PER_SECOND, RunFile
 from demo.simulator.measurement import Plan
 from workflow_manager.broker.ports import OutgoingMessage
@@ -50,7 +51,12 @@ class Cycle:
     heartbeat_at: datetime | None = None
     values_at: datetime | None = None
     unconfirmed: list[dict[str, str]] = field(default_factory=list)
+    controls: Controls = field(init=False)
     _is_first: bool = True
+    _asserted: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.controls = Controls(self.instrument, random.Random(self.instrument))
 
     def step(self, now: datetime) -> list[OutgoingMessage]:
         """All messages that are due; what ends a run is also added to `unconfirmed`."""
@@ -64,6 +70,10 @@ class Cycle:
             self.values_at = now + VALUES
             due += self._values(now)
         return due
+
+    def process_variables(self, now: datetime) -> Mapping[str, Value]:
+        """The PVs that are due; they go another way than messages."""
+        return self.controls.step(now, self.plan, self.recording) if self.plan else {}
 
     def _begin(self, now: datetime) -> list[OutgoingMessage]:
         seconds = self.chance.uniform(self.rhythm.shortest, self.rhythm.longest)
@@ -104,4 +114,24 @@ class Cycle:
                 self.instrument, now, rate if self.recording else 0.0, charge, monitors
             ),
             messages.run_metrics(self.instrument, now, seconds, collected, collected_charge),
+            *self._signal(now, "SID_NO_BEAM", beam == 0.0, 4, "The accelerator has tripped"),
+            *self._signal(
+                now,
+                "SID_SAMPLE_TEMP_OFF",
+                self.controls.is_off_temperature(plan),
+                3,
+                f"The sample is not yet at {plan.temperature_k:.0f} K",
+            ),
         ]
+
+    def _signal(
+        self, now: datetime, name: str, is_on: bool, level: int, words: str
+    ) -> list[OutgoingMessage]:
+        """DASMON asserts again and again while something is wrong, and retracts once."""
+        if is_on:
+            self._asserted.add(name)
+            return [messages.signal(self.instrument, now, name, level=level, words=words)]
+        if name in self._asserted:
+            self._asserted.discard(name)
+            return [messages.signal(self.instrument, now, name)]
+        return []

@@ -4,12 +4,14 @@ import json
 import logging
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 
 from demo.simulator import messages
 from demo.simulator.cycle import Cycle, Rhythm
+from demo.simulator.database import PvDatabase
 from demo.simulator.files import RunFile, newest_run_number, write_run
 from demo.simulator.measurement import Plan
 from demo.simulator.programme import FIRST_RUN, INSTRUMENTS, plan_run
@@ -61,14 +63,24 @@ def _writer(facility_root: Path, seed: int) -> Callable[[Plan, datetime], RunFil
 class Facility:
     """Steps the cycles and publishes; DATA_READY stays in hand until the broker has confirmed."""
 
-    def __init__(self, instruments: Sequence[Cycle], publisher: Publisher) -> None:
+    def __init__(
+        self,
+        instruments: Sequence[Cycle],
+        publisher: Publisher,
+        database: PvDatabase | None = None,
+    ) -> None:
         self._instruments = instruments
         self._publisher = publisher
+        self._database = database
         self._quiet_until: datetime | None = None
 
     def step(self, now: datetime) -> None:
         """Everything that is due at `now`, on all instruments."""
         due = [message for cycle in self._instruments for message in cycle.step(now)]
+        if self._database is not None:
+            for cycle in self._instruments:
+                values = cycle.process_variables(now)
+                self._database.update(cycle.instrument, values, cycle.controls.names, now)
         if self._quiet_until is not None and now < self._quiet_until:
             return  # the broker is away: values of the moment are worth nothing later
         if self._publish(due, now):
@@ -100,13 +112,27 @@ class Facility:
         while not stopped.wait(TICK_S):
             self.step(datetime.now(UTC))
         self._publisher.close()
+        if self._database is not None:
+            self._database.close()
 
 
-def read_credentials(path: Path) -> tuple[str, str]:
-    """User and password from a JSON file.
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who the instruments are to the broker, and the address of the database, if there is one."""
+
+    user: str
+    password: str
+    database: str | None
+
+
+def read_credentials(path: Path) -> Credentials:
+    """From a JSON file.
 
     Raises:
-        KeyError: the file lacks one of them.
+        KeyError: the file lacks the user or the password.
     """
     content = json.loads(path.read_text())
-    return str(content["user"]), str(content["password"])
+    database = content.get("database")
+    return Credentials(
+        str(content["user"]), str(content["password"]), str(database) if database else None
+    )

@@ -13,6 +13,8 @@ DATA_READY_QUEUE = "/queue/POSTPROCESS.DATA_READY"
 STATUS_TYPE = "1073741824"
 DASMON_TYPE = "2696937472"
 SMS_TYPE = "2686451712"
+SIGNAL_ASSERTED_TYPE = "2147483648"
+SIGNAL_RETRACTED_TYPE = "2147483649"
 TRANSLATION_FINISHED_TYPE = "2687500289"
 
 
@@ -135,6 +137,21 @@ def run_metrics(
         "total_pulses_count": pulses,
     }
     return _dasmon(instrument, at, body)
+
+
+def signal(
+    instrument: str, at: datetime, name: str, *, level: int | None = None, words: str = ""
+) -> OutgoingMessage:
+    """An alarm is asserted, or, without a level, retracted."""
+    body = {
+        "msg_type": SIGNAL_RETRACTED_TYPE if level is None else SIGNAL_ASSERTED_TYPE,
+        "src_id": "DASMON_0",
+        "timestamp": _stamp(at),
+        "sig_name": name,
+    }
+    if level is not None:
+        body |= {"sig_source": "DAS", "sig_message": words, "sig_level": str(level)}
+    return _topic(instrument, "SIGNAL.DASMON", body)
 
 
 def _dasmon(instrument: str, at: datetime, body: Mapping[str, object]) -> OutgoingMessage:

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from dasmon_listener.config import ListenerConfig
 from demo import processes
 from demo.endpoints import BrokerEndpoint
 from demo.postgres import Postgres
@@ -30,7 +31,10 @@ from workflow_manager.kernel.environment import REQUIRED
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILES = sorted((ROOT / "deploy" / "images").glob("*/Dockerfile"))
-PYTHON_SERVICES = ("web", "workflow_manager", "agent", "celery_worker", "celery_beat")
+PYTHON_SERVICES = (
+    *("web", "workflow_manager", "dasmon_listener", "agent"),
+    *("celery_worker", "celery_beat"),
+)
 # Variables of the images that are not ours, and of our own start scripts.
 FOREIGN = {
     "database": {"POSTGRES_PASSWORD_FILE", "PGDATA"},
@@ -168,6 +172,7 @@ def test_every_variable_is_one_that_its_process_reads(services: dict[str, Any]) 
     web = names_of(WebConfig)
     known = {name: web for name in ("migrate", "web", "celery_worker", "celery_beat")}
     known |= {"workflow_manager": web | names_of(WorkflowConfig)} | FOREIGN
+    known |= {"dasmon_listener": web | names_of(ListenerConfig)}
     unknown = {
         f"{name}: {variable}"
         for name, service in services.items()
@@ -176,9 +181,13 @@ def test_every_variable_is_one_that_its_process_reads(services: dict[str, Any]) 
     assert unknown == set()
 
 
-@pytest.mark.parametrize("name", ["web", "workflow_manager", "migrate"])
+@pytest.mark.parametrize("name", ["web", "workflow_manager", "dasmon_listener", "migrate"])
 def test_nothing_that_a_process_requires_is_missing(name: str, services: dict[str, Any]) -> None:
-    configs = [WebConfig, *([WorkflowConfig] if name == "workflow_manager" else [])]
+    own: dict[str, list[Any]] = {
+        "workflow_manager": [WorkflowConfig],
+        "dasmon_listener": [ListenerConfig],
+    }
+    configs = [WebConfig, *own.get(name, [])]
     given = {variable.removesuffix("_FILE") for variable in services[name]["environment"]}
     required = {
         field.metadata["name"]

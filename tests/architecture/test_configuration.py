@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 
+from dasmon_listener.config import ListenerConfig
 from webmon.config import WebConfig
 from workflow_manager.config import WorkflowConfig
 from workflow_manager.kernel.environment import REQUIRED, ConfigurationError, read
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-SECTIONS = {"Django": WebConfig, "Workflow manager": WorkflowConfig}
+SECTIONS = {
+    "Django": WebConfig,
+    "Workflow manager": WorkflowConfig,
+    "DASMON listener": ListenerConfig,
+}
 
 
 def fields(config: Any) -> dict[str, dict[str, Any]]:
@@ -73,7 +78,7 @@ def test_a_secret_may_come_from_a_file_and_is_not_shown(tmp_path: Path) -> None:
 
 
 def test_nobody_else_reads_the_environment() -> None:
-    packages = ("workflow_manager", "livedata", "webmon", "postprocessing")
+    packages = ("workflow_manager", "dasmon_listener", "livedata", "webmon", "postprocessing")
     readers = [
         str(file.relative_to(ROOT))
         for package in packages

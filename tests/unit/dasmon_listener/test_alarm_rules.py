@@ -53,6 +53,7 @@ def _seconds(turn: Turn) -> tuple[float, bool]:
 UP, DOWN = True, False
 LAST = "2026-11-21 03:00:02 UTC"
 HOT = rule(ABOVE, high=310, hysteresis=5)
+COLD = rule(Condition.BELOW, low=4, hysteresis=1)
 LASTING = rule(ABOVE, 30, high=310)
 
 
@@ -67,7 +68,7 @@ LASTING = rule(ABOVE, 30, high=310)
         (LASTING, [(0, 311), (10, NAN), (20, 311)], [(50, UP)]),
         (LASTING, [(0, 311), (30, 300)], [(30, UP), (30, DOWN)]),
         (LASTING, [(10, 300), (0, 311)], []),
-        (rule(Condition.BELOW, low=4, hysteresis=1), [(0, 3), (1, 4), (2, 5)], [(0, UP), (2, DOWN)]),
+        (COLD, [(0, 3), (1, 4), (2, 5)], [(0, UP), (2, DOWN)]),
         (
             rule(Condition.OUTSIDE, low=3, high=10, hysteresis=1),
             [(0, 3), (1, 2), (2, 11), (3, 9.5), (4, 9), (5, 11), (6, 4)],

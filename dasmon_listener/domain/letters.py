@@ -1,0 +1,167 @@
+"""What a notification says, in each of the forms in which it is sent.
+
+A letter has the facts; the forms are a subject and a text for e-mail, and JSON for webhooks. What
+comes from instruments is text of strangers: no form lets it be markup.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+RAISED, ESCALATED, OVER, TEST = "raised", "escalated", "over", "test"
+_SUBJECTS = {
+    RAISED: "New alert on {}",
+    ESCALATED: "Unacknowledged alert on {}",
+    OVER: "Alert over on {}",
+}
+_TEST_SUBJECT = "Test of notifications"
+_TEST_TEXT = "This is a test that you asked for. There is no alarm."
+# Slack takes no longer text in one block, and Teams no larger message.
+_LONGEST_TEXT = 2900
+_SLACK_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One notification. Times are shown in the facility's zone, or in UTC where programs read.
+
+    `number` is the same when a try is repeated, so that whoever receives it can tell. A test has
+    neither instrument nor alarm.
+    """
+
+    number: int
+    cause: str
+    zone: ZoneInfo
+    written_at: datetime
+    instrument: str = ""
+    alarm: str = ""
+    level: str = ""
+    source: str = ""
+    message: str = ""
+    guidance: str = ""
+    raised_at: datetime | None = None
+    over_at: datetime | None = None
+    link: str = field(default="")
+
+    @property
+    def subject(self) -> str:
+        """One line."""
+        if self.cause == TEST:
+            return _TEST_SUBJECT
+        return " ".join(_SUBJECTS[self.cause].format(self.instrument.upper()).split())
+
+    @property
+    def text(self) -> str:
+        """Several lines, the first of which says what is the matter."""
+        lines = [self.headline, *(f"{name}: {value}" for name, value in self.facts)]
+        if self.guidance:
+            lines += ["", "What to do:", self.guidance]
+        if self.link:
+            lines += ["", self.link]
+        return "\n".join(lines) + "\n"
+
+    @property
+    def headline(self) -> str:
+        if self.cause == TEST:
+            return _TEST_TEXT
+        return f"{self.instrument.upper()}: {self.alarm} ({self._state})"
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What is known, with its names."""
+        known = [
+            ("Level", self.level),
+            ("Message", self.message),
+            ("Reported by", self.source),
+            ("Raised", self._shown(self.raised_at)),
+            ("Over", self._shown(self.over_at)),
+        ]
+        return [(name, value) for name, value in known if value]
+
+    @property
+    def _state(self) -> str:
+        if self.cause == ESCALATED:
+            return "nobody has acknowledged it"
+        if self.over_at is not None:
+            return "over"
+        return self.level
+
+    def _shown(self, at: datetime | None) -> str:
+        return "" if at is None else at.astimezone(self.zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def generic(letter: Letter) -> dict[str, Any]:
+    """The form of our own webhook, which `docs/notifications.md` describes."""
+    return {
+        "version": 1,
+        "id": letter.number,
+        "cause": letter.cause,
+        "subject": letter.subject,
+        "text": letter.text,
+        "instrument": letter.instrument,
+        "alarm": letter.alarm,
+        "level": letter.level,
+        "source": letter.source,
+        "message": letter.message,
+        "guidance": letter.guidance,
+        "raised_at": _iso(letter.raised_at),
+        "over_at": _iso(letter.over_at),
+        "sent_at": _iso(letter.written_at),
+        "link": letter.link,
+    }
+
+
+def slack(letter: Letter) -> dict[str, Any]:
+    """An incoming webhook of Slack: plain text only, so that nothing in it can call a channel."""
+    body = letter.text.partition("\n")[2].strip() or letter.headline
+    return {
+        "text": _cut(f"{letter.subject}: {letter.headline}").translate(_SLACK_ENTITIES),
+        "blocks": [
+            _slack_text("header", letter.subject[:150]),
+            _slack_text("section", _cut(letter.headline)),
+            _slack_text("section", _cut(body)),
+        ],
+    }
+
+
+def teams(letter: Letter) -> dict[str, Any]:
+    """A workflow of Microsoft Teams that posts an adaptive card.
+
+    Text runs, other than text blocks, are not read as Markdown.
+    """
+    facts = [f"{name}: {value}" for name, value in letter.facts]
+    lines = [letter.headline, *facts, letter.guidance]
+    card: dict[str, Any] = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": [
+            _teams_text(letter.subject, weight="Bolder", size="Medium"),
+            *(_teams_text(_cut(line)) for line in lines if line),
+        ],
+    }
+    if letter.link:
+        card["actions"] = [{"type": "Action.OpenUrl", "title": "Open", "url": letter.link}]
+    kind = "application/vnd.microsoft.card.adaptive"
+    attachment = {"contentType": kind, "contentUrl": None, "content": card}
+    return {"type": "message", "attachments": [attachment]}
+
+
+def _slack_text(kind: str, text: str) -> dict[str, Any]:
+    return {"type": kind, "text": {"type": "plain_text", "text": text, "emoji": False}}
+
+
+def _teams_text(text: str, **style: str) -> dict[str, Any]:
+    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text, **style}]}
+
+
+def _cut(text: str) -> str:
+    """As much as a chat shows; the whole is on the page of the alarm."""
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    return f"{text[:_LONGEST_TEXT]} … (the rest is on the page of alarms)"
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).isoformat()

@@ -1,0 +1,64 @@
+"""What the listener does now and then beside receiving and writing."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+
+from dasmon_listener.intake import Intake
+from dasmon_listener.sql import INGEST
+from dasmon_listener.tally import Tally
+from workflow_manager.housekeeping import Chore
+from workflow_manager.processes import own_name
+from workflow_manager.services import CHANGES, notify
+
+
+def telling(tally: Tally, intake: Intake, is_connected: Callable[[], bool]) -> list[Chore]:
+    """What every listener does, also one that stands by: it tells of itself each second."""
+    name, started_at = own_name(), datetime.now(UTC)
+
+    def tell() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                INGEST["tell"],
+                {
+                    "name": name,
+                    "started_at": started_at,
+                    "is_active": tally.is_active,
+                    "is_connected": is_connected(),
+                    "messages": tally.messages,
+                    "values": tally.values,
+                    "shed": intake.shed,
+                    "unread": tally.unread,
+                    "waiting": intake.waiting,
+                    "lag": tally.lag,
+                },
+            )
+
+    return [Chore(tell, period=1.0)]
+
+
+def chores() -> list[Chore]:
+    """What the listener that writes does for all."""
+    return [Chore(_PvNotices().tell, period=1.0), Chore(_forget_ended, period=3600.0)]
+
+
+class _PvNotices:
+    """Tells pages of PVs that other programs wrote through the functions in the database."""
+
+    def __init__(self) -> None:
+        self._since = datetime.now(UTC)
+
+    def tell(self) -> None:
+        looked_at = datetime.now(UTC)
+        # A transaction takes time until it is seen: look a little farther back.
+        since = self._since - timedelta(seconds=1)
+        with connection.cursor() as cursor:
+            cursor.execute(INGEST["changed_pvs"], {"since": since})
+            notify(cursor, CHANGES, [f"values {name}" for (name,) in cursor.fetchall()])
+        self._since = looked_at
+
+
+def _forget_ended() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(INGEST["forget_listeners"])

@@ -1,0 +1,47 @@
+"""Process variables and alarms of simulated instruments, on a clock of our own."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from demo.simulator.controls import PERIOD, Controls
+from demo.simulator.facility import Facility, cycles
+from demo.simulator.programme import plan_run
+from tests.integration.demo.simulator.test_simulated_facility import Broker, play
+
+BEGIN = datetime(2026, 2, 19, 8, 0, tzinfo=UTC)
+
+
+def test_the_sample_comes_to_its_temperature_and_says_so_on_the_way() -> None:
+    controls, plan = Controls("ARCS", random.Random(1)), plan_run("ARCS", 214_583)  # noqa: S311
+    assert plan.temperature_k == 500.0
+    measured = []
+    for step in range(60):
+        values = controls.step(BEGIN + step * PERIOD, plan, recording=True)
+        measured.append(values["BL18:SE:SampleTemp"])
+        if step == 0:
+            assert controls.is_off_temperature(plan)
+    assert measured[0] == pytest.approx(295.0, abs=1.0)
+    assert measured[-1] == pytest.approx(500.0, abs=1.0)
+    assert len(set(measured)) > 50, "noise"
+    assert not controls.is_off_temperature(plan)
+
+
+def test_values_come_once_a_period() -> None:
+    controls, plan = Controls("PG3", random.Random(1)), plan_run("PG3", 57_301)  # noqa: S311
+    assert set(controls.names) < set(controls.step(BEGIN, plan, recording=False))
+    assert controls.step(BEGIN + timedelta(seconds=1), plan, recording=False) == {}
+    assert controls.step(BEGIN + PERIOD, plan, recording=False)["BL11A:Det:Mode"] == "Idle"
+
+
+def test_a_trip_of_the_accelerator_is_a_signal_that_is_retracted_later(tmp_path: Path) -> None:
+    broker = Broker()
+    facility = Facility(cycles(tmp_path, seed=1), broker)
+    play(facility, 0, 240)
+    signals = broker.bodies("/topic/SNS.EQSANS.SIGNAL.DASMON")
+    trips = [body.get("sig_level") for body in signals if body["sig_name"] == "SID_NO_BEAM"]
+    assert trips[0] == "4"
+    assert None in trips, "retracted when the beam is back"
+    assert trips.count("4") > trips.count(None), "asserted again and again"
