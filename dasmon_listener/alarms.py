@@ -1,15 +1,3 @@
-<<<<<<< HEAD
-"""Alarms: what signals assert and retract."""
-
-from collections.abc import Sequence
-from datetime import datetime
-
-from dasmon_listener.domain.signals import SignalReport
-
-
-def receive(reports: Sequence[SignalReport], at: datetime) -> None:
-    """Take in signals, in the caller's transaction."""
-=======
 """The life of alarms: what is asserted, over, acknowledged, shelved; all in the caller's terms.
 
 Whoever changes alarms of an instrument holds its lock until the transaction ends
@@ -375,4 +363,3 @@ def _needs_somebody(alarm: Alarm) -> bool:
 
 def _tell(cursor: CursorWrapper, instruments: Iterable[str]) -> None:
     notify(cursor, CHANGES, [f"alarm {name}" for name in sorted(instruments)])
->>>>>>> alarms

@@ -7,6 +7,8 @@ import pytest
 
 from tests.integration.dasmon_listener.contract.site import Site
 
+pytestmark = pytest.mark.django_db  # which makes the database; tests only read it
+
 
 def asserted(**changes: Any) -> dict[str, Any]:
     return {

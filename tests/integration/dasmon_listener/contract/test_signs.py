@@ -9,6 +9,8 @@ import pytest
 
 from tests.integration.dasmon_listener.contract.site import PING, Site
 
+pytestmark = pytest.mark.django_db  # which makes the database; tests only read it
+
 # form: (process in the topic, body, name of the value, status)
 FORMS: Mapping[str, tuple[str, Mapping[str, Any], str, str]] = {
     "simulator's dasmon": ("DASMON", {"src_name": "dasmon", "status": "0"}, "dasmon", "0"),

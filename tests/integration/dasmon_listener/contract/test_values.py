@@ -9,6 +9,8 @@ import pytest
 
 from tests.integration.dasmon_listener.contract.site import ADARA_INSTRUMENT, Site
 
+pytestmark = pytest.mark.django_db  # which makes the database; tests only read it
+
 NOW = "now"  # replaced by the time of sending
 
 ENVELOPE = {"msg_type": "2696937472", "src_id": "DASMON_0", "timestamp": NOW}
