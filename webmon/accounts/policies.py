@@ -72,6 +72,12 @@ def may_answer_for(user: User, instrument: str) -> bool:
     return may_acknowledge(user) or may_tend(user, instrument)
 
 
+def may_answer_for_some(user: User) -> bool:
+    """Whether there may be an alarm that the person may acknowledge."""
+    is_member = _is_active(user) and any(name.endswith(TEAM_SUFFIX) for name in _groups(user))
+    return may_acknowledge(user) or is_member
+
+
 def may_listen(user: User) -> bool:
     """Notices carry only names and numbers of things that changed, and nothing of what they are."""
     return may_see_runs(user)

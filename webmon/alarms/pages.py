@@ -11,7 +11,7 @@ from dasmon_listener.alarm_lists import ShownAlarm
 from dasmon_listener.domain.levels import WORTH_TELLING, Level
 from dasmon_listener.domain.series import Kind
 from dasmon_listener.models import Alarm, AlarmEvent, AlarmSetting, DeliveryAttempt, Notification
-from webmon.accounts.policies import User, may_answer_for, may_tend
+from webmon.accounts.policies import User, may_answer_for, may_answer_for_some, may_tend
 from workflow_manager.models import Instrument
 
 HISTORY = 50
@@ -182,12 +182,11 @@ def alarm_list_page(
     shown = [shown for shown in everything if wanted.finds(shown.alarm)]
     needs = [one for one in shown if _needs_somebody(one)]
     handled = [one for one in shown if not _needs_somebody(one)]
-    needing = tuple(_row(one, person) for one in needs)
     raised = {(one.alarm.instrument_id, one.alarm.name) for one in everything}
     return AlarmListPage(
         filter=wanted,
         roll_up=_roll_up(everything),
-        needing=needing,
+        needing=tuple(_row(one, person) for one in needs),
         handled=tuple(_row(one, person) for one in handled),
         shelved=tuple(
             _shelf(each, person)
@@ -195,7 +194,7 @@ def alarm_list_page(
             if (each.instrument_id, each.name) not in raised
             and wanted.instrument in {"", each.instrument.name}
         ),
-        may_answer=any(row.may_answer for row in needing),
+        may_answer=may_answer_for_some(person),
         problem=problem,
         comment=comment,
         read_at=now,
