@@ -5,6 +5,8 @@ from pathlib import Path
 from workflow_manager.kernel.named_queries import load
 
 ALARMS = load(Path(__file__).with_name("alarms.sql"))
+ENVELOPES = load(Path(__file__).with_name("envelopes.sql"))
 INGEST = load(Path(__file__).with_name("ingest.sql"))
 NOTIFICATIONS = load(Path(__file__).with_name("notifications.sql"))
+VALUES = load(Path(__file__).with_name("values.sql"))
 WATCH = load(Path(__file__).with_name("watch.sql"))
