@@ -68,12 +68,8 @@ class AlarmRecord:
 
     @property
     def is_told(self) -> bool:
-        return self.is_news and self.level >= WORTH_TELLING
-
-    @property
-    def is_told_over(self) -> bool:
-        """Whether it became over and stayed so."""
-        return self.is_over_now and self.over_at is not None and self.level >= WORTH_TELLING
+        """Whether people are to be told: of what is over again nobody wants to know."""
+        return self.is_news and self.over_at is None and self.level >= WORTH_TELLING
 
     def assert_again(self, said: Assertion, level: Level, at: datetime) -> None:
         """It is said once more, which is worth a line if it was over or is of another level."""

@@ -237,7 +237,7 @@ def _take_in(cursor: CursorWrapper, said: Sequence[Assertion], at: datetime) -> 
     for each in said:
         ledgers[each.key].take_in(each)
     _write(cursor, [record for ledger in ledgers.values() for record in ledger.changed])
-    _announce([ledger for ledger in ledgers.values() if not ledger.is_shelved], at)
+    _announce(ledgers.values(), at)
 
 
 def _ledgers(
@@ -309,14 +309,17 @@ def _columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return columns
 
 
-def _announce(ledgers: Sequence[AlarmLedger], at: datetime) -> None:
-    changed = [record for ledger in ledgers for record in ledger.changed]
-    raised = [record.alarm_id for record in changed if record.is_told]
-    over = [record.alarm_id for record in changed if record.is_told_over]
+def _announce(ledgers: Iterable[AlarmLedger], at: datetime) -> None:
+    """First what was over, whether it was told or not: it may be told again afterwards."""
+    changed = [(ledger, record) for ledger in ledgers for record in ledger.changed]
+    over = [record.alarm_id for _, record in changed if record.is_over_now]
+    raised = [
+        record.alarm_id for ledger, record in changed if record.is_told and not ledger.is_shelved
+    ]
     if not raised and not over:
         return
     alarms = Alarm.objects.select_related("instrument").in_bulk([*raised, *over])
-    for numbers, cause in ((raised, Cause.RAISED), (over, Cause.OVER)):
+    for numbers, cause in ((over, Cause.OVER), (raised, Cause.RAISED)):
         if numbers:
             notifications.enqueue([alarms[number] for number in numbers], cause, at)
 

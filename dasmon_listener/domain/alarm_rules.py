@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-_SHORTEST_CHANGE = timedelta(seconds=1)
+_SHORTEST = timedelta(seconds=1)
 
 
 class Condition(StrEnum):
@@ -93,6 +93,21 @@ class Rule:
         """What is above is an alarm."""
         return self.high if self.condition.needs_high and self.high is not None else math.inf
 
+    @property
+    def back_from_low(self) -> float:
+        """From here on a value that was below is back."""
+        return self.lowest + self.hysteresis
+
+    @property
+    def back_from_high(self) -> float:
+        """Down to here a value that was above must come."""
+        return self.highest - self.hysteresis
+
+    @property
+    def lasting(self) -> timedelta:
+        """The duration; an alarm for a change is there for a second at least."""
+        return max(self.duration, _SHORTEST)
+
     def is_beyond(self, value: float | None) -> bool:
         """Whether a value is above, below or outside as the rule says."""
         return value is not None and (value > self.highest or value < self.lowest)
@@ -126,8 +141,8 @@ class Rule:
     def _about_duration(self) -> str:
         if self.duration < timedelta():
             return "The duration must not be negative."
-        if self.condition == Condition.STALE and not self.duration:
-            return "A rule for a value that is not updated needs a duration."
+        if self.condition == Condition.STALE and self.duration < _SHORTEST:
+            return "A rule for a value that is not updated needs a duration of a second or more."
         return ""
 
 
@@ -190,8 +205,7 @@ class _LimitMachine(_Progress):
     def __post_init__(self) -> None:
         rule = self.rule
         self.lowest, self.highest = rule.lowest, rule.highest
-        self.back_from_low = rule.lowest + rule.hysteresis
-        self.back_from_high = rule.highest - rule.hysteresis
+        self.back_from_low, self.back_from_high = rule.back_from_low, rule.back_from_high
         self.duration = rule.duration
 
     def feed(self, sample: Sample) -> list[Turn]:
@@ -259,7 +273,7 @@ class _ChangeMachine(_Progress):
     def pass_time(self, now: datetime) -> list[Turn]:
         if not self.is_raised or self.changed_at is None:
             return []
-        at = self.changed_at + max(self.rule.duration, _SHORTEST_CHANGE)
+        at = self.changed_at + self.rule.lasting
         return self._turn(at, is_raised=False) if now > at else []
 
     def start_anew(self, at: datetime) -> None:
