@@ -97,9 +97,7 @@ def alarm_rules() -> list[AlarmRule]:
 
 
 def alarm_rule(number: int) -> AlarmRule | None:
-    return (
-        AlarmRule.objects.select_related("instrument", "created_by").filter(id=number).first()
-    )
+    return AlarmRule.objects.select_related("instrument", "created_by").filter(id=number).first()
 
 
 def _with_names() -> QuerySet[Alarm]:

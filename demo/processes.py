@@ -23,7 +23,7 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "TMPDIR")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that is decided before the first process starts; `more` is what Django is told besides."""
+    """All that is decided before the first process starts; `more` is told to Django besides."""
 
     state: State
     secrets: Secrets

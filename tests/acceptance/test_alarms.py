@@ -14,6 +14,7 @@ from tests.facility import Facility
 
 ON_ACTIVEMQ = pytest.mark.parametrize("facility", ["activemq"], indirect=True)
 INSTRUMENT = "mandi"
+DASH = "\N{EN DASH}"
 _RECIPIENT = """
 INSERT INTO dasmon_recipient (owner_id, way, address, minimum_level, days, escalate_after,
     wants_over, is_enabled)
@@ -72,7 +73,7 @@ def test_from_a_signal_to_those_who_must_know(facility: Facility, scientist: Pag
     row = scientist.locator("#needing tr", has_text=seen)
     expect(row).to_contain_text("The vacuum is <b>bad</b>")
     expect(row.locator(".level")).to_have_text("error")
-    expect(scientist).to_have_title("(1) Alarms – WebMon")
+    expect(scientist).to_have_title(f"(1) Alarms {DASH} WebMon")
     expect(scientist.locator("#alarm-count")).to_contain_text("1")
 
     # Another one comes while somebody is about to answer.
@@ -113,5 +114,48 @@ def test_from_a_signal_to_those_who_must_know(facility: Facility, scientist: Pag
     scientist.get_by_role("button", name="Acknowledge").click()
     expect(log.locator(".history")).to_contain_text("I look after it")
     scientist.goto(f"{facility.endpoints.web}/alarms/")
-    expect(scientist).to_have_title("Alarms – WebMon")
+    expect(scientist).to_have_title(f"Alarms {DASH} WebMon")
+    assert watched.complaints == []
+
+
+def report(facility: Facility, name: str, value: float) -> None:
+    """A status value, as DASMON sends it."""
+    body = {"src_id": "DASMON_0", "timestamp": str(time.time()), name: str(value)}
+    topic = f"/topic/SNS.{INSTRUMENT.upper()}.APP.DASMON"
+    facility.send(topic, json.dumps(body).encode())
+
+
+@ON_ACTIVEMQ
+def test_a_rule_is_tried_on_the_last_week_and_then_fires(
+    facility: Facility, scientist: Page
+) -> None:
+    await_listener(facility)
+    watched = Watched(scientist, facility.endpoints.web)
+    name = f"chopper_{next(_numbers)}"
+    report(facility, name, 60.0)
+    known = "SELECT 1 FROM dasmon_series JOIN dasmon_sample ON series_id = id WHERE name = %s"
+    assert facility.await_true(lambda: bool(facility.query(known, name)), 30)
+
+    scientist.goto(f"{facility.endpoints.web}/alarms/rules/new/?instrument={INSTRUMENT}")
+    scientist.get_by_label("Name").press_sequentially(name)
+    expect(scientist.locator("#rule-kind")).to_have_value("status")
+    scientist.get_by_label("For at least").fill("0")
+    preview = scientist.locator("#preview")
+    scientist.get_by_label("Upper limit").fill("5 0")
+    expect(preview).to_contain_text("is no number")
+    scientist.get_by_label("Upper limit").fill("50")
+    expect(preview).to_contain_text("It would have fired 1 time in the last week")
+    expect(preview.locator("svg rect")).to_have_count(1)
+    scientist.get_by_label("Upper limit").fill("100")
+    expect(preview).to_contain_text("It would not have fired")
+    scientist.get_by_role("button", name="Save the rule").click()
+    rule = scientist.locator("tr", has_text=name)
+    expect(rule).to_contain_text("is above 100")
+
+    scientist.goto(f"{facility.endpoints.web}/alarms/?instrument={INSTRUMENT}")
+    await_stream(scientist)
+    mark(scientist)
+    report(facility, name, 120.0)
+    expect(scientist.locator("#needing tr", has_text=f"{name} above")).to_be_visible()
+    assert is_marked(scientist)
     assert watched.complaints == []

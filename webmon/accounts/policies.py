@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import User as Account
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
@@ -81,6 +82,17 @@ def may_answer_for_some(user: User) -> bool:
 def may_listen(user: User) -> bool:
     """Notices carry only names and numbers of things that changed, and nothing of what they are."""
     return may_see_runs(user)
+
+
+def person(request: HttpRequest) -> Account:
+    """Who is logged in, for what is written down with a name.
+
+    Raises:
+        PermissionDenied: nobody is.
+    """
+    if not isinstance(request.user, Account):
+        raise PermissionDenied
+    return request.user
 
 
 def required(policy: Policy) -> Callable[[View], View]:

@@ -189,9 +189,10 @@ def alarm_list_page(
         needing=tuple(_row(one, person) for one in needs),
         handled=tuple(_row(one, person) for one in handled),
         shelved=tuple(
-            _shelf(each, person)
+            _shelf(each, each.shelved_until, person)
             for each in alarm_details.shelves(now)
-            if (each.instrument_id, each.name) not in raised
+            if each.shelved_until is not None
+            and (each.instrument_id, each.name) not in raised
             and wanted.instrument in {"", each.instrument.name}
         ),
         may_answer=may_answer_for_some(person),
@@ -275,7 +276,7 @@ def _plain_row(
 ) -> AlarmRow:
     shelf = None
     if setting and setting.shelved_until is not None and setting.shelved_until > now:
-        shelf = _shelf(setting, person)
+        shelf = _shelf(setting, setting.shelved_until, person)
     guidance = setting.guidance if setting else ""
     may_answer = may_answer_for(person, alarm.instrument.name)
     return _alarm_row(alarm, guidance, shelf, may_answer=may_answer)
@@ -306,12 +307,11 @@ def _alarm_row(alarm: Alarm, guidance: str, shelf: Shelf | None, *, may_answer: 
     )
 
 
-def _shelf(setting: AlarmSetting, person: User) -> Shelf:
-    assert setting.shelved_until is not None
+def _shelf(setting: AlarmSetting, until: dt.datetime, person: User) -> Shelf:
     return Shelf(
         setting.instrument.name,
         setting.name,
-        setting.shelved_until,
+        until,
         _name(setting.shelved_by),
         setting.shelved_because,
         may_answer_for(person, setting.instrument.name),

@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dasmon_listener import alarm_details, alarm_lists, alarms
+from dasmon_listener import alarm_details, alarms
 from dasmon_listener.models import Alarm
-from webmon.accounts.policies import may_answer_for, may_see_runs, may_tend, required
+from webmon.accounts.policies import may_answer_for, may_see_runs, may_tend, person, required
 from webmon.alarms import pages
 from webmon.alarms.pages import AlarmFilter
 from webmon.alarms.shelving import CHOICES, ShelfTimeError, shelf_end
@@ -83,7 +83,7 @@ def history(request: HttpRequest) -> HttpResponse:
 @required(may_see_runs)
 def acknowledge(request: HttpRequest) -> HttpResponse:
     """Answer for one alarm or several, with a comment."""
-    by, comment = request.user, _text(request.POST.get("comment", ""))
+    by, comment = person(request), _text(request.POST.get("comment", ""))
     found = _answered_for(request)
     if not found:
         return _refused(request, found, NONE_TICKED)
@@ -110,7 +110,7 @@ def _alarms(number: int) -> str:
 @required(may_see_runs)
 def shelve(request: HttpRequest) -> HttpResponse:
     """Tell nobody of the alarms of these names until a time."""
-    by, because = request.user, _text(request.POST.get("comment", ""))
+    by, because = person(request), _text(request.POST.get("comment", ""))
     found = _answered_for(request)
     if not found:
         return _refused(request, found, NONE_TICKED)
@@ -139,7 +139,7 @@ def unshelve(request: HttpRequest) -> HttpResponse:
     name = _text(request.POST.get("name", ""))
     if alarm_details.alarm_setting(instrument, name) is None:
         raise Http404
-    alarms.unshelve(instrument, name, request.user)
+    alarms.unshelve(instrument, name, person(request))
     log.info("%s took %s of %s from the shelf", request.user, name, instrument)
     messages.success(request, f"{name} of {instrument.name.upper()} is no longer on a shelf.")
     back = request.POST.get("back", "")
@@ -149,7 +149,7 @@ def unshelve(request: HttpRequest) -> HttpResponse:
 @require_POST
 @required(may_see_runs)
 def describe(request: HttpRequest, alarm: int) -> HttpResponse:
-    """Say what is to be done about alarms of this name, and whether they stay when they are over."""
+    """Say what to do about alarms of this name, and whether they stay when they are over."""
     found = _alarm(alarm)
     if not may_tend(request.user, found.instrument.name):
         raise PermissionDenied
@@ -158,7 +158,7 @@ def describe(request: HttpRequest, alarm: int) -> HttpResponse:
         found.name,
         guidance=_text(request.POST.get("guidance", "")),
         is_latched=request.POST.get("is_latched") == "on",
-        by=request.user,
+        by=person(request),
     )
     log.info("%s described %s", request.user, found)
     messages.success(request, "Saved for all alarms of this name.")
@@ -184,7 +184,7 @@ def _acknowledge_one(request: HttpRequest, found: Alarm) -> HttpResponse:
     """Acknowledge it with the form's comment, and go back to its page."""
     if found.acknowledged_at is None and found.closed_at is None:
         comment = _text(request.POST.get("comment", ""))
-        alarms.acknowledge(found, request.user, comment)
+        alarms.acknowledge(found, person(request), comment)
         log.info("%s acknowledged %s: %r", request.user, [found.id], comment)
     return redirect("alarm", alarm=found.id)
 

@@ -2,25 +2,29 @@
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from dasmon_listener import alarms
 from dasmon_listener.domain.levels import Level
+from dasmon_listener.domain.series import Kind
 from dasmon_listener.domain.signals import SignalReport
 from dasmon_listener.models import (
     Alarm,
+    AlarmRule,
     AlarmSetting,
     DeliveryAttempt,
     Notification,
     Recipient,
+    Series,
 )
 from tests.integration.webmon import rows
 from workflow_manager.models import Instrument
@@ -36,22 +40,6 @@ def page(client: Client, address: str, **headers: str) -> str:
 
 def value(client: Client, address: str) -> Any:
     return client.get(address, headers={"Accept": "application/json"}).json()
-
-
-def raise_alarm(
-    name: str = "SID_SVP_HIGH",
-    *,
-    instrument: str = "arcs",
-    level: Level = Level.ERROR,
-    message: str = "SV pressure too high",
-    ago: float = 60,
-) -> Alarm:
-    """As a signal of DASMON raises it."""
-    Instrument.objects.get_or_create(name=instrument, defaults={"facility": "SNS"})
-    at = timezone.now() - dt.timedelta(seconds=ago)
-    with transaction.atomic():
-        alarms.receive([SignalReport(instrument, name, level, "DAS", message, at)], at)
-    return Alarm.objects.get(instrument__name=instrument, name=name, closed_at=None)
 
 
 def names(found: Any) -> list[str]:
@@ -72,11 +60,11 @@ def put_into_the_team_of_arcs(username: str) -> None:
 def test_what_needs_somebody_is_worst_and_newest_first(
     admin: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
-    raise_alarm("old", ago=90)
-    raise_alarm("fatal", level=Level.FATAL, instrument="cncs", ago=500)
-    raise_alarm("new", ago=10)
-    raise_alarm("only to know", level=Level.INFO)
-    seen = raise_alarm("seen")
+    rows.raise_alarm("old", ago=90)
+    rows.raise_alarm("fatal", level=Level.FATAL, instrument="cncs", ago=500)
+    rows.raise_alarm("new", ago=10)
+    rows.raise_alarm("only to know", level=Level.INFO)
+    seen = rows.raise_alarm("seen")
     alarms.acknowledge(seen, User.objects.get(), "I look")
     with django_assert_max_num_queries(12):
         text = page(admin, "/alarms/")
@@ -96,14 +84,14 @@ def test_many_alarms_cost_no_more_statements(
     admin: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(30):
-        raise_alarm(f"SID_{number}", instrument=f"inst{number % 5}")
+        rows.raise_alarm(f"SID_{number}", instrument=f"inst{number % 5}")
     with django_assert_max_num_queries(8):
         page(admin, "/alarms/")
 
 
 def test_the_address_filters(user: Client) -> None:
-    raise_alarm("A")
-    raise_alarm("B", instrument="cncs", level=Level.WARNING)
+    rows.raise_alarm("A")
+    rows.raise_alarm("B", instrument="cncs", level=Level.WARNING)
     assert names(value(user, "/alarms/?instrument=CNCS")["needing"]) == ["B"]
     assert names(value(user, "/alarms/?level=error")["needing"]) == ["A"]
     assert names(value(user, "/alarms/?origin=rule")["needing"]) == []
@@ -114,7 +102,7 @@ def test_the_address_filters(user: Client) -> None:
 
 
 def test_the_page_asks_again_for_its_parts_only(admin: Client) -> None:
-    raise_alarm()
+    rows.raise_alarm()
     text = page(admin, "/alarms/", HX_Request="true", HX_Target="alarms")
     assert "<html" not in text and "<h1" not in text
     for part in ("roll-up", "needing", "handled", "shelved"):
@@ -122,7 +110,7 @@ def test_the_page_asks_again_for_its_parts_only(admin: Client) -> None:
 
 
 def test_several_are_acknowledged_at_once(admin: Client) -> None:
-    one, other, third = raise_alarm("A"), raise_alarm("B"), raise_alarm("C")
+    one, other, third = rows.raise_alarm("A"), rows.raise_alarm("B"), rows.raise_alarm("C")
     typed = {"alarm": [one.id, other.id], "comment": "We are there"}
     answer = admin.post("/alarms/acknowledge/?level=error", typed)
     assert answer["Location"] == "/alarms/?level=error"
@@ -139,7 +127,7 @@ def test_several_are_acknowledged_at_once(admin: Client) -> None:
 
 
 def test_nothing_ticked_says_so_and_keeps_the_words(admin: Client) -> None:
-    raise_alarm()
+    rows.raise_alarm()
     answer = admin.post("/alarms/acknowledge/", {"comment": "much to say"})
     assert answer.status_code == 409
     text = answer.content.decode()
@@ -153,7 +141,7 @@ def test_nothing_ticked_says_so_and_keeps_the_words(admin: Client) -> None:
 def test_a_shelf_has_an_end_a_reason_and_a_name(
     until: str, hours: float | None, admin: Client
 ) -> None:
-    alarm, before = raise_alarm(), timezone.now()
+    alarm, before = rows.raise_alarm(), timezone.now()
     date = timezone.localtime(before) + dt.timedelta(days=3)
     typed = {"only": alarm.id, "until": until, "date": f"{date:%Y-%m-%dT%H:%M}"}
     refused = admin.post("/alarms/shelve/", typed)
@@ -181,7 +169,7 @@ def test_a_shelf_has_an_end_a_reason_and_a_name(
     "date", ["", "soon", "2020-01-01T00:00", "2999-01-01T00:00", "2026-13-45T99:99"]
 )
 def test_a_shelf_without_a_sensible_end_is_refused_in_words(date: str, admin: Client) -> None:
-    typed = {"only": raise_alarm().id, "until": "date", "date": date, "comment": "because"}
+    typed = {"only": rows.raise_alarm().id, "until": "date", "date": date, "comment": "because"}
     answer = admin.post("/alarms/shelve/", typed)
     assert answer.status_code == 409
     assert 'role="alert"' in answer.content.decode()
@@ -189,7 +177,7 @@ def test_a_shelf_without_a_sensible_end_is_refused_in_words(date: str, admin: Cl
 
 
 def test_a_shelf_outlives_its_alarm(admin: Client) -> None:
-    alarm = raise_alarm()
+    alarm = rows.raise_alarm()
     until = timezone.now() + dt.timedelta(hours=1)
     alarms.shelve(alarm.instrument, alarm.name, until, User.objects.get(), "x")
     with transaction.atomic():
@@ -203,10 +191,10 @@ def test_one_alarm_is_told_whole(
     admin: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     with transaction.atomic():
-        before = raise_alarm(ago=900)
+        before = rows.raise_alarm(ago=900)
         then = timezone.now() - dt.timedelta(seconds=800)
         alarms.receive([SignalReport("arcs", before.name, None, "", "", then)], then)
-    alarm, person = raise_alarm(), User.objects.get()
+    alarm, person = rows.raise_alarm(), User.objects.get()
     webhook = Recipient.objects.create(owner=person, way="slack", address="https://hook/SECRET")
     note = Notification.objects.create(recipient=webhook, alarm=alarm, cause="escalated")
     took = dt.timedelta(seconds=2)
@@ -230,7 +218,7 @@ def test_one_alarm_is_told_whole(
 
 
 def test_those_who_tend_write_what_to_do(admin: Client) -> None:
-    alarm = raise_alarm()
+    alarm = rows.raise_alarm()
     typed = {"guidance": f"Call 4-1234\n{HOSTILE}", "is_latched": "on"}
     said(admin, admin.post(f"/alarms/{alarm.id}/describe/", typed))
     setting = AlarmSetting.objects.get()
@@ -240,7 +228,7 @@ def test_those_who_tend_write_what_to_do(admin: Client) -> None:
 
 
 def test_hostile_words_stay_words(admin: Client) -> None:
-    alarm = raise_alarm(HOSTILE, message=HOSTILE)
+    alarm = rows.raise_alarm(HOSTILE, message=HOSTILE)
     alarms.acknowledge(alarm, User.objects.get(), HOSTILE)
     alarms.shelve(
         alarm.instrument,
@@ -277,7 +265,7 @@ def test_the_history_goes_on_without_gap_or_repetition(admin: Client) -> None:
 
 
 def test_the_old_address_of_acknowledging_only_asks(admin: Client) -> None:
-    alarm = raise_alarm()
+    alarm = rows.raise_alarm()
     Instrument.objects.create(name="cncs", facility="SNS")
     address = f"/dasmon/arcs/signals/ack/{alarm.id}/"
     assert "Acknowledge SID_SVP_HIGH?" in page(admin, address)
@@ -289,7 +277,7 @@ def test_the_old_address_of_acknowledging_only_asks(admin: Client) -> None:
 
 
 def test_only_those_responsible_answer(client_of: Callable[[str], Client]) -> None:
-    arcs, cncs = raise_alarm(), raise_alarm(instrument="cncs")
+    arcs, cncs = rows.raise_alarm(), rows.raise_alarm(instrument="cncs")
     user = client_of("user")
     assert "Acknowledge" not in page(user, "/alarms/")
     assert user.post("/alarms/acknowledge/", {"only": arcs.id}).status_code == 403
@@ -306,7 +294,165 @@ def test_only_those_responsible_answer(client_of: Callable[[str], Client]) -> No
 
 def test_the_number_in_the_top_bar(user: Client) -> None:
     assert 'id="alarm-count" class="badge" hidden' in page(user, "/report/")
-    raise_alarm()
-    raise_alarm("note", level=Level.INFO)
+    rows.raise_alarm()
+    rows.raise_alarm("note", level=Level.INFO)
     assert re.search(r'data-level="error"><span>1<', page(user, "/report/"))
     assert re.search(r'data-level="error"><span>1<', page(user, "/alarms/count/"))
+
+
+RULE = {
+    "instrument": "arcs",
+    "kind": "pv",
+    "name": "BL18:SE:T",
+    "condition": "above",
+    "high": "300",
+    "hysteresis": "5",
+    "duration": "2",
+    "unit": "min",
+    "level": "error",
+    "message": "Too warm",
+    "guidance": "Look at the cryostat",
+}
+
+
+def add_samples(values: Sequence[tuple[float, float]], name: str = "BL18:SE:T") -> None:
+    """Of a PV of ARCS: hours before now, and what it was from then on."""
+    arcs, _ = Instrument.objects.get_or_create(name="arcs", defaults={"facility": "SNS"})
+    series = Series.objects.create(instrument=arcs, kind=Kind.PV.value, name=name)
+    now = timezone.now()
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO dasmon_sample (series_id, at, received_at, value) VALUES (%s, %s, %s, %s)",
+            [
+                (series.id, at, at, value)
+                for hours, value in values
+                for at in [now - dt.timedelta(hours=hours)]
+            ],
+        )
+
+
+def test_a_rule_shows_beforehand_when_it_would_have_fired(admin: Client) -> None:
+    add_samples([(200, 310.0), (150, 290.0), (100, 320.0), (99, 298.0), (98, 250.0), (1, 350.0)])
+    preview = value(admin, f"/alarms/rules/preview/?{urlencode(RULE)}")["preview"]
+    assert (preview["problem"], preview["samples"]) == ("", 5)
+    assert [each["extreme"] for each in preview["newest"]] == [350.0, 320.0, 310.0]
+    assert preview["newest"][0]["ended_at"] is None
+    # It came back by 5 only an hour after it was below the limit.
+    assert preview["newest"][1]["lasted"] == pytest.approx(2 * 3600 - 120, abs=5)
+    text = page(admin, f"/alarms/rules/preview/?{urlencode(RULE)}")
+    assert "It would have fired 3 times in the last week" in text
+    assert text.count("<rect ") == 3
+    assert not AlarmRule.objects.exists()
+    assert "It would not have fired" in page(
+        admin, f"/alarms/rules/preview/?{urlencode(RULE | {'high': '400'})}"
+    )
+    assert "There is no value of this name" in page(
+        admin, f"/alarms/rules/preview/?{urlencode(RULE | {'name': 'nothing'})}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ({"name": " "}, "Which value?"),
+        ({"high": ""}, "The upper limit is missing"),
+        ({"high": "warm <b>"}, "is no number"),
+        ({"high": "nan"}, "is no number"),
+        ({"condition": "outside", "low": "400"}, "lower limit"),
+        ({"condition": "stale", "duration": "0"}, "needs a duration"),
+        ({"condition": "sideways"}, "When is it an alarm?"),
+        ({"duration": "1e300", "unit": "d"}, "The time is between"),
+        ({"hysteresis": "-1"}, "hysteresis"),
+        ({"level": "loud"}, "How bad is it?"),
+        ({"kind": "rumour"}, "Is it a PV or a status value?"),
+        ({"instrument": "nowhere"}, "Choose an instrument"),
+    ],
+)
+def test_what_is_wrong_with_a_rule_is_one_sentence(
+    typed: dict[str, str], sentence: str, admin: Client
+) -> None:
+    Instrument.objects.create(name="arcs", facility="SNS")
+    problem = value(admin, f"/alarms/rules/preview/?{urlencode(RULE | typed)}")["preview"][
+        "problem"
+    ]
+    assert sentence in problem
+    answer = admin.post("/alarms/rules/new/", RULE | typed)
+    assert answer.status_code == 409 and 'role="alert"' in answer.content.decode()
+    assert "Look at the cryostat" in answer.content.decode()
+    assert not AlarmRule.objects.exists()
+
+
+def test_a_rule_is_made_changed_switched_and_deleted(
+    admin: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    Instrument.objects.create(name="arcs", facility="SNS")
+    assert admin.post("/alarms/rules/new/", RULE)["Location"] == "/alarms/rules/"
+    rule = AlarmRule.objects.get()
+    assert (rule.high, rule.low, rule.hysteresis) == (300.0, None, 5.0)
+    assert (rule.duration, rule.level) == (dt.timedelta(minutes=2), Level.ERROR)
+    assert str(rule.created_by) == "admin"
+    assert AlarmSetting.objects.get().name == rule.alarm_name
+    address = f"/alarms/rules/{rule.id}/"
+    with django_assert_max_num_queries(12):
+        text = page(admin, address)
+    assert 'value="300"' in text and "Look at the cryostat" in text
+    with django_assert_max_num_queries(8):
+        assert "is above 300 for 2 min" in page(admin, "/alarms/rules/")
+    changed = RULE | {"condition": "outside", "low": "1e-3", "high": "12.5", "guidance": ""}
+    admin.post(address, changed)
+    rule.refresh_from_db()
+    assert (rule.condition, rule.low, rule.high) == ("outside", 0.001, 12.5)
+    assert 'value="0.001"' in page(admin, address)
+    admin.post(f"{address}disable/")
+    rule.refresh_from_db()
+    assert not rule.is_enabled and "(off)" in page(admin, "/alarms/rules/")
+    admin.post(f"{address}enable/")
+    rule.refresh_from_db()
+    assert rule.is_enabled
+    assert "Delete the rule for BL18:SE:T?" in page(admin, f"{address}delete/")
+    admin.post(f"{address}delete/")
+    assert not AlarmRule.objects.exists()
+
+
+def test_a_team_makes_rules_of_its_own_instrument(client_of: Callable[[str], Client]) -> None:
+    for name in ("arcs", "cncs"):
+        Instrument.objects.create(name=name, facility="SNS")
+    cncs = rows.add_rule(Instrument.objects.get(name="cncs"))
+    user = client_of("user")
+    assert user.get("/alarms/rules/new/").status_code == 403
+    assert user.post("/alarms/rules/new/", RULE).status_code == 403
+    put_into_the_team_of_arcs("user")
+    assert value(user, "/alarms/rules/new/")["instruments"] == ["arcs"]
+    assert user.post("/alarms/rules/new/", RULE).status_code == 302
+    assert user.post("/alarms/rules/new/", RULE | {"instrument": "cncs"}).status_code == 403
+    # Nor may a rule of others become one of ours, or ours one of others.
+    assert user.post(f"/alarms/rules/{cncs.id}/", RULE).status_code == 403
+    own = AlarmRule.objects.get(instrument__name="arcs")
+    moved = user.post(f"/alarms/rules/{own.id}/", RULE | {"instrument": "cncs"})
+    assert moved.status_code == 403
+    assert user.post(f"/alarms/rules/{cncs.id}/delete/").status_code == 403
+    assert "Switch off" in page(user, "/alarms/rules/")
+
+
+def test_names_are_offered_while_one_types(user: Client) -> None:
+    add_samples([(1, 1.0)], HOSTILE)
+    add_samples([(1, 1.0)], "BL18:SE:T")
+    text = page(user, "/alarms/rules/names/?instrument=arcs&name=se:")
+    assert '<option value="BL18:SE:T" data-kind="pv">' in text and "img src" not in text
+    text = page(
+        user, f"/alarms/rules/names/?{urlencode({'instrument': 'arcs', 'name': '<script'})}"
+    )
+    assert "&lt;script&gt;" in text and "<script>" not in text
+
+
+def test_hostile_words_in_rules_stay_words(admin: Client) -> None:
+    Instrument.objects.create(name="arcs", facility="SNS")
+    rule = RULE | {"name": HOSTILE, "message": HOSTILE, "guidance": HOSTILE}
+    admin.post("/alarms/rules/new/", rule)
+    made = AlarmRule.objects.get()
+    for address in ("", "new/?" + urlencode(rule), f"{made.id}/", f"{made.id}/delete/"):
+        text = page(admin, f"/alarms/rules/{address}")
+        assert "<script>alert(1)" not in text and "<img src=x" not in text
+        assert "&lt;script&gt;alert(1)" in text
+    broken = RULE | {"name": "a\0b", "message": "c\0d"}
+    assert admin.post("/alarms/rules/new/", broken).status_code == 302

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.http.response import HttpResponseBase
 from django.test import Client
 
+from dasmon_listener.models import Alarm, AlarmRule, AlarmSetting
 from tests.integration.webmon import rows
 from workflow_manager import batches
 from workflow_manager.domain.steps import Step
@@ -27,6 +29,19 @@ TABLE = {
     "/report/arcs/99/": (LOG_IN, 403, 404, 404, 404),
     "/report/arcs/99999999999999999999/": (LOG_IN, 403, 404, 404, 404),
     "/search/?q=nothing": (LOG_IN, 403, 200, 200, 200),
+    "/alarms/": (LOG_IN, 403, 200, 200, 200),
+    "/alarms/count/": (LOG_IN, 403, 200, 200, 200),
+    "/alarms/history/": (LOG_IN, 403, 200, 200, 200),
+    "/alarms/{alarm}/": (LOG_IN, 403, 200, 200, 200),
+    "/alarms/99999999999999999999/": (LOG_IN, 403, 404, 404, 404),
+    "/alarms/rules/": (LOG_IN, 403, 200, 200, 200),
+    "/alarms/rules/new/": (LOG_IN, 403, 403, 200, 200),
+    "/alarms/rules/names/?instrument=arcs": (LOG_IN, 403, 200, 200, 200),
+    "/alarms/rules/preview/?instrument=arcs": (LOG_IN, 403, 200, 200, 200),
+    "/alarms/rules/{rule}/": (LOG_IN, 403, 200, 200, 200),
+    "/alarms/rules/{rule}/delete/": (LOG_IN, 403, 403, 200, 200),
+    "/alarms/rules/99999999999999999999/": (LOG_IN, 403, 404, 404, 404),
+    "/dasmon/arcs/signals/ack/{alarm}/": (LOG_IN, 403, 403, 200, 200),
     "/system/rejected/": (LOG_IN, 403, 403, 403, 200),
     "/system/rejected/{rejected}/": (LOG_IN, 403, 403, 403, 200),
     "/system/rejected/99999999999999999999999/": (LOG_IN, 403, 403, 403, 404),
@@ -65,6 +80,16 @@ CHANGES = {
     "/report/arcs/214583/reduce/": (LOG_IN, 403, 403, 302, 302),
     "/report/arcs/214583/catalog/": (LOG_IN, 403, 403, 302, 302),
     "/report/arcs/214583/postprocess/": (LOG_IN, 403, 403, 302, 302),
+    "/alarms/acknowledge/": (LOG_IN, 403, 409, 409, 409),
+    "/alarms/shelve/": (LOG_IN, 403, 409, 409, 409),
+    "/alarms/unshelve/?alarm={alarm}": (LOG_IN, 403, 404, 404, 404),
+    "/alarms/{alarm}/describe/": (LOG_IN, 403, 403, 302, 302),
+    "/alarms/rules/new/": (LOG_IN, 403, 403, 409, 409),
+    "/alarms/rules/{rule}/": (LOG_IN, 403, 403, 409, 409),
+    "/alarms/rules/{rule}/enable/": (LOG_IN, 403, 403, 302, 302),
+    "/alarms/rules/{rule}/disable/": (LOG_IN, 403, 403, 302, 302),
+    "/alarms/rules/{rule}/delete/": (LOG_IN, 403, 403, 302, 302),
+    "/dasmon/arcs/signals/ack/{alarm}/": (LOG_IN, 403, 403, 302, 302),
     "/system/batches/new/": (LOG_IN, 403, 403, 409, 409),
     "/system/batches/{batch}/pause/": (LOG_IN, 403, 403, 302, 302),
     "/system/batches/{batch}/resume/": (LOG_IN, 403, 403, 409, 409),
@@ -90,7 +115,14 @@ def things() -> dict[str, int]:
         batches.request_step_of_many([run.id], Step.REDUCTION, by=by).id
         for by in ("scientist", "somebody")
     )
-    return {"rejected": rows.reject().id, "batch": own, "others": others}
+    alarm = rows.raise_alarm()
+    return {
+        "rejected": rows.reject().id,
+        "batch": own,
+        "others": others,
+        "alarm": alarm.id,
+        "rule": rows.add_rule(alarm.instrument).id,
+    }
 
 
 def seen(response: HttpResponseBase) -> int | str:
@@ -123,14 +155,20 @@ def test_no_change_without_the_form_s_token(db: None, tmp_path: Path) -> None:
     assert set(answered.values()) == {403}
 
 
+def everything() -> list[Any]:
+    """What people may change."""
+    kept = (Batch, Alarm, AlarmSetting, AlarmRule)
+    return [Job.objects.count(), Event.objects.count(), *(list(k.objects.values()) for k in kept)]
+
+
 def test_opening_an_address_changes_nothing(admin: Client) -> None:
     """In the replaced system a link was enough to send a run off."""
     named = things()
-    before = (Job.objects.count(), Event.objects.count(), list(Batch.objects.values()))
+    before = everything()
     for address in [*TABLE, *CHANGES]:
         if "logout" not in address:
             assert admin.get(address.format(**named)).status_code in {200, 302, 400, 403, 404, 405}
-    assert before == (Job.objects.count(), Event.objects.count(), list(Batch.objects.values()))
+    assert before == everything()
     assert RejectedMessage.objects.get().outcome == "open"
 
 
@@ -154,6 +192,22 @@ def test_every_address_is_in_the_table() -> None:
         "report/<str:instrument>/<int:number>/",
         "login",
         "logout",
+        "count/",
+        "acknowledge/",
+        "shelve/",
+        "unshelve/",
+        "history/",
+        "<int:alarm>/",
+        "<int:alarm>/describe/",
+        "rules/",
+        "rules/new/",
+        "rules/names/",
+        "rules/preview/",
+        "rules/<int:rule>/",
+        "rules/<int:rule>/enable/",
+        "rules/<int:rule>/disable/",
+        "rules/<int:rule>/delete/",
+        "dasmon/<str:instrument>/signals/ack/<int:signal>/",
         "rejected/",
         "rejected/<int:message>/",
         "rejected/<int:message>/replay/",
