@@ -69,11 +69,16 @@ def test_from_a_signal_to_those_who_must_know(facility: Facility, scientist: Pag
     scientist.goto(f"{facility.endpoints.web}/alarms/?level=error")
     await_stream(scientist)
     mark(scientist)
+    scientist.get_by_role("button", name="Sound: off").click()
+    expect(scientist.locator("#sound")).to_have_text("Sound: on")
+    scientist.evaluate("document.addEventListener('webmon:tone', () => (window.wasHeard = true))")
     signal(facility, seen, "The vacuum is <b>bad</b>")
     row = scientist.locator("#needing tr", has_text=seen)
     expect(row).to_contain_text("The vacuum is <b>bad</b>")
     expect(row.locator(".level")).to_have_text("error")
     expect(scientist).to_have_title(f"(1) Alarms {DASH} WebMon")
+    assert scientist.evaluate("window.wasHeard === true")
+    expect(scientist.locator("#news")).to_contain_text(seen)
     expect(scientist.locator("#alarm-count")).to_contain_text("1")
 
     # Another one comes while somebody is about to answer.

@@ -14,6 +14,7 @@ from dasmon_listener.models import Alarm, AlarmEvent, AlarmSetting, DeliveryAtte
 from webmon.accounts.policies import User, may_answer_for, may_answer_for_some, may_tend
 from workflow_manager.models import Instrument
 
+SHOWN = 200
 HISTORY = 50
 FORMER = 10
 ORIGINS = tuple((origin.value, origin.label) for origin in Alarm.Origin)
@@ -86,12 +87,17 @@ class RollUp:
 
 @dataclass(frozen=True, slots=True)
 class AlarmListPage:
-    """`shelved` are names on a shelf that have no open alarm now. Worst first."""
+    """Worst first, at most `SHOWN` of each; `count_needing` and `count_handled` are all of them.
+
+    `shelved` are names on a shelf that have no open alarm now.
+    """
 
     filter: AlarmFilter
     roll_up: tuple[RollUp, ...]
     needing: tuple[AlarmRow, ...]
+    count_needing: int
     handled: tuple[AlarmRow, ...]
+    count_handled: int
     shelved: tuple[Shelf, ...]
     may_answer: bool
     problem: str
@@ -186,8 +192,10 @@ def alarm_list_page(
     return AlarmListPage(
         filter=wanted,
         roll_up=_roll_up(everything),
-        needing=tuple(_row(one, person) for one in needs),
-        handled=tuple(_row(one, person) for one in handled),
+        needing=tuple(_row(one, person) for one in needs[:SHOWN]),
+        count_needing=len(needs),
+        handled=tuple(_row(one, person) for one in handled[:SHOWN]),
+        count_handled=len(handled),
         shelved=tuple(
             _shelf(each, each.shelved_until, person)
             for each in alarm_details.shelves(now)

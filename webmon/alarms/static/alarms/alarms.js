@@ -4,14 +4,15 @@ import { listenForAlarms } from "./sound.js";
 import "./answer.js";
 
 const PARTS = ["roll-up", "needing", "handled", "shelved"];
-const LONGEST_WAIT = 4000; // a list is not moved under a pointer for longer than this
+const LONGEST_WAIT = 4000; // a list is not held still under a pointer for longer than this
+const REST = 1000; // a pointer that has not moved for so long aims at nothing
 const AT_LEAST_EVERY = 60000; // shelves end, and a notice may be lost
 
 const sound = listenForAlarms(document.getElementById("sound"));
 const titleEnd = document.title.replace(/^\(\d+\) /, "");
 let isReading = false;
 let isOld = false;
-let waitsSince = 0;
+let movedAt = -REST;
 
 async function read() {
   const answer = await fetch(location.href, {
@@ -26,12 +27,18 @@ async function read() {
 
 // Rows that slide while somebody aims at a button make them answer for the wrong alarm.
 async function untilNobodyAims() {
-  waitsSince = performance.now();
-  while (document.querySelector(".alarms button:hover, .alarms input:hover")) {
-    if (performance.now() - waitsSince > LONGEST_WAIT) return;
+  const latest = performance.now() + LONGEST_WAIT;
+  while (isAiming() && performance.now() < latest) {
     await new Promise((done) => setTimeout(done, 100));
   }
 }
+
+function isAiming() {
+  const isMoving = performance.now() - movedAt < REST;
+  return isMoving && document.querySelector(".alarms button:hover, .alarms input:hover") !== null;
+}
+
+document.addEventListener("pointermove", () => (movedAt = performance.now()));
 
 function show(fresh) {
   const known = new Set(rowsNeeding());
@@ -46,12 +53,19 @@ function show(fresh) {
     document.getElementById(focused)?.focus({ preventScroll: true });
   }
   const needing = rowsNeeding();
-  document.title = (needing.length ? `(${needing.length}) ` : "") + titleEnd;
-  for (const id of needing.filter((id) => !known.has(id))) {
-    document.getElementById(id).classList.add("changed");
-  }
-  if (needing.some((id) => !known.has(id))) sound.play();
+  const count = fresh.getElementById("alarms").dataset.needing;
+  document.title = (count === "0" ? "" : `(${count}) `) + titleEnd;
+  tell(needing.filter((id) => !known.has(id)));
   countTicks();
+}
+
+function tell(added) {
+  if (!added.length) return;
+  const rows = added.map((id) => document.getElementById(id));
+  for (const row of rows) row.classList.add("changed");
+  const names = rows.map((row) => row.querySelector("th a").textContent.trim());
+  document.getElementById("news").textContent = `New: ${names.join(", ")}`;
+  sound.play();
 }
 
 function replace(id, fresh) {

@@ -23,6 +23,5 @@ function readSoon() {
 }
 
 if (link) {
-  document.body.addEventListener("webmon:alarm", readSoon);
-  document.body.addEventListener("webmon:hello", () => { if (last > 0) readSoon(); });
+  for (const name of ["webmon:alarm", "webmon:hello"]) document.body.addEventListener(name, readSoon);
 }

@@ -18,7 +18,7 @@ function tone() {
     oscillator.start(start);
     oscillator.stop(start + LENGTH);
   }
-  document.documentElement.dataset.heard = String(Number(document.documentElement.dataset.heard ?? 0) + 1);
+  document.dispatchEvent(new CustomEvent("webmon:tone"));
 }
 
 function isOn() {
