@@ -52,3 +52,9 @@ class ListenerConfig:
         "values that may wait to be written before the oldest of the noisiest instrument are shed",
         default=300_000,
     )
+    new_instruments: int = variable(
+        "LISTENER_NEW_INSTRUMENTS",
+        integer,
+        "instruments that may become known by their messages within an hour, at most",
+        default=50,
+    )

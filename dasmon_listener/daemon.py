@@ -73,8 +73,10 @@ class Listener:
         self._adara_instrument = config.adara_instrument
         self._subscriptions = _subscriptions(config)
         self._mailbox = Mailbox()
+        self._refused: dict[str, str] = {}
         self._absence = Absence(self.intake)
-        self._writer = handlers.Writer(self.intake, self.tally, Register(), subscriber.ack_all)
+        register = Register(most_new_instruments=config.new_instruments)
+        self._writer = handlers.Writer(self.intake, self.tally, register, subscriber.ack_all)
         self._turn = Turn()
 
     @property
@@ -107,6 +109,7 @@ class Listener:
             while not stop.is_set():
                 self._take_in(0.2)
                 self._absence.look(time.time(), is_connected=self._subscriber.is_connected)
+                self._report_refused()
         finally:
             self._subscriber.close()
         self._take_in(0.0)
@@ -116,6 +119,12 @@ class Listener:
         if deliveries:
             settled = handlers.take_in(deliveries, self.intake, self.tally, self._adara_instrument)
             self._subscriber.ack_all(settled)
+
+    def _report_refused(self) -> None:
+        refused = dict(self._subscriber.refused)
+        for destination in refused.keys() - self._refused.keys():
+            log.error("The broker refuses %s: %s", destination, refused[destination])
+        self._refused = refused
 
     def write(self, stop: threading.Event, period: float = FLUSH_PERIOD) -> None:
         """Write what came, each `period` seconds until `stop` is set.
@@ -215,6 +224,7 @@ def _work(listener: Listener, publisher: Publisher, stop: threading.Event) -> No
         "receiver": lambda: listener.receive(stop),
         "pings": lambda: pings.send_pings(publisher, listener.intake, stop),
         "housekeeping": lambda: keep(housekeeping.chores(), stop),
+        "watch": lambda: keep(housekeeping.watching(lambda: listener.is_connected), stop),
     }
     with side_threads(parts, stop):
         listener.write(stop)

@@ -1,16 +1,22 @@
 """What the listener does now and then beside receiving and writing."""
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from django.db import Error as DatabaseError
 from django.db import connection
 
 from dasmon_listener.intake import Intake
 from dasmon_listener.sql import INGEST
 from dasmon_listener.tally import Tally
+from dasmon_listener.watch import Watch
+from workflow_manager.handlers import is_database_away
 from workflow_manager.housekeeping import Chore
 from workflow_manager.processes import own_name
 from workflow_manager.services import CHANGES, notify
+
+log = logging.getLogger(__name__)
 
 
 def telling(tally: Tally, intake: Intake, is_connected: Callable[[], bool]) -> list[Chore]:
@@ -41,6 +47,28 @@ def telling(tally: Tally, intake: Intake, is_connected: Callable[[], bool]) -> l
 def chores() -> list[Chore]:
     """What the listener that writes does for all."""
     return [Chore(_PvNotices().tell, period=1.0), Chore(_forget_ended, period=3600.0)]
+
+
+def watching(is_connected: Callable[[], bool]) -> list[Chore]:
+    """Rules of alarms, and components that fall silent; in a thread of its own."""
+    watch = Watch()
+    return [Chore(_guarded(lambda: watch.look(datetime.now(UTC), is_connected())), period=1.0)]
+
+
+def _guarded(work: Callable[[], None]) -> Callable[[], None]:
+    """What goes wrong in it must not stop the receiving; a database that is away is waited for."""
+
+    def guarded() -> None:
+        try:
+            work()
+        except DatabaseError as error:
+            if is_database_away(error):
+                raise
+            log.exception("A part of the housekeeping failed.")
+        except Exception:
+            log.exception("A part of the housekeeping failed.")
+
+    return guarded
 
 
 class _PvNotices:

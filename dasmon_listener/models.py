@@ -426,6 +426,9 @@ class Notification(models.Model):
                 name="notification_waiting",
                 condition=Q(sent_at=None, given_up_at=None),
             ),
+            models.Index(
+                fields=["recipient", "-created_at", "-id"], name="notification_of_recipient"
+            ),
         ]
 
 

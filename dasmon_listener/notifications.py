@@ -22,6 +22,10 @@ from workflow_manager.services import CHANGES, notify
 
 Row = Mapping[str, Any]
 
+# An alarm that comes and goes is told so often within this time; then it must last to be told.
+MOST_IN_WINDOW = 3
+WINDOW = timedelta(minutes=10)
+
 
 def enqueue(alarms: Sequence[Alarm], cause: Notification.Cause, at: datetime) -> None:
     """Put into the outbox whom to tell of these alarms, inside the caller's transaction.
@@ -42,8 +46,8 @@ def enqueue(alarms: Sequence[Alarm], cause: Notification.Cause, at: datetime) ->
         if cause == Notification.Cause.OVER:
             _end(cursor, ids, at)
         else:
-            told = _rows(cursor, "interested", {"alarms": ids, "at": at})
-            _add(cursor, told, cause, at)
+            values = {"alarms": ids, "at": at, "window": WINDOW, "most": MOST_IN_WINDOW}
+            _add(cursor, _rows(cursor, "interested", values), cause, at)
 
 
 def escalate(now: datetime) -> int:
@@ -84,6 +88,7 @@ def _end(cursor: CursorWrapper, alarms: list[int], at: datetime) -> None:
     if told:
         follows = [row["follows_id"] for row in told]
         cursor.execute(NOTIFICATIONS["add_over"], {**_columns(told, at), "follows": follows})
+        _tell_pages(cursor, told)
 
 
 def _add(
@@ -93,7 +98,13 @@ def _add(
     if not rows:
         return set()
     cursor.execute(NOTIFICATIONS["add"], {**_columns(rows, at), "cause": cause.value})
-    return set(cursor.fetchall())
+    added = set(cursor.fetchall())
+    _tell_pages(cursor, [row for row in rows if (row["recipient_id"], row["alarm_id"]) in added])
+    return added
+
+
+def _tell_pages(cursor: CursorWrapper, rows: Sequence[Row]) -> None:
+    notify(cursor, CHANGES, sorted({f"notification {row['owner_id']}" for row in rows}))
 
 
 def _columns(rows: Sequence[Row], at: datetime) -> dict[str, Any]:
@@ -106,11 +117,12 @@ def _columns(rows: Sequence[Row], at: datetime) -> dict[str, Any]:
 
 
 def _due_at(row: Row, at: datetime) -> datetime:
-    """Quiet hours postpone, but nothing that is fatal."""
+    """Quiet hours postpone, but nothing that is fatal; so does an alarm that comes and goes."""
+    due_at = max(at, row.get("calm_until") or at)
     if row["level"] >= Level.FATAL or row["quiet_from"] is None or row["quiet_until"] is None:
-        return at
+        return due_at
     quiet = QuietHours(row["quiet_from"], row["quiet_until"], frozenset(row["days"]))
-    return quiet.end_after(at, ZoneInfo(settings.TIME_ZONE))
+    return quiet.end_after(due_at, ZoneInfo(settings.TIME_ZONE))
 
 
 def _rows(cursor: CursorWrapper, statement: str, values: Mapping[str, Any]) -> list[Row]:

@@ -10,7 +10,6 @@ from dasmon_listener.domain.series import Kind
 from dasmon_listener.sql import INGEST
 
 MOST_STATUS_VALUES = 5_000  # of an instrument
-MOST_NEW_INSTRUMENTS = 50  # an hour
 
 NOT_RECORDED = 0  # in place of the number of a series whose values nobody wants
 
@@ -30,13 +29,16 @@ class Register:
     """The numbers of instruments and series. What is made belongs to the caller's transaction.
 
     After a transaction that was rolled back it must `forget`.
+
+    Args:
+        most_new_instruments: that may be made within an hour.
     """
 
     def __init__(
         self,
         *,
         most_status_values: int = MOST_STATUS_VALUES,
-        most_new_instruments: int = MOST_NEW_INSTRUMENTS,
+        most_new_instruments: int = 50,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._most_status_values = most_status_values

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
@@ -52,13 +52,8 @@ class Stored:
     signals: Sequence[SignalReport]
 
 
-class _Newest(NamedTuple):
-    at: float
-    at_text: str
-    received_text: str
-    value: str | None
-    text: str | None
-    status: int | None
+# Its time as number and text, when it came, what came, and the status of a PV.
+_Newest = tuple[float, str, str, str | None, int | None]
 
 
 @dataclass(slots=True)
@@ -82,8 +77,8 @@ class _Rows:
             kept = _NULL if text is None else text.translate(_ESCAPES)
             samples.append(f"{at_text}\t{value or _NULL}\t{number}\t\\N\t{kept}\n")
             known = newest.get(number)
-            if known is None or at >= known.at:
-                newest[number] = _Newest(at, at_text, received_text, value, text, None)
+            if known is None or at >= known[0]:
+                newest[number] = (at, at_text, received_text, came, None)
 
     def add_readings(self, taken: Taken, message: PvReadings, names: Names) -> None:
         self.instruments.add(message.topic.instrument)
@@ -97,24 +92,22 @@ class _Rows:
                 told = reading.at
                 at = _at(told, taken.received_at)
                 at_text = _moment(at)
-            value, text = (None, None) if reading.value is None else read(reading.value)
+            value, text = read(reading.value)
             status = reading.status
             self.samples.append(
                 f"{at_text}\t{value or _NULL}\t{number}\t{_NULL if status is None else status}"
                 f"\t{_NULL if text is None else text.translate(_ESCAPES)}\n"
             )
             known = self.newest.get(number)
-            if known is None or at >= known.at:
-                self.newest[number] = _Newest(at, at_text, received_text, value, text, status)
+            if known is None or at >= known[0]:
+                self.newest[number] = (at, at_text, received_text, reading.value, status)
 
     def add_newest(self, taken: Taken, told: float | None, number: int, came: str) -> None:
         """A value without history."""
         at = _at(told, taken.received_at)
-        value, text = read(came)
         known = self.newest.get(number)
-        if number != NOT_RECORDED and (known is None or at >= known.at):
-            received_text = _moment(taken.received_at)
-            self.newest[number] = _Newest(at, _moment(at), received_text, value, text, None)
+        if number != NOT_RECORDED and (known is None or at >= known[0]):
+            self.newest[number] = (at, _moment(at), _moment(taken.received_at), came, None)
 
 
 def store(batch: Batch, register: Register) -> Stored:
@@ -299,17 +292,19 @@ def _add_signs(
 
 def _write_rows(cursor: CursorWrapper, rows: _Rows) -> None:
     if rows.samples:
-        with cursor.copy(INGEST["samples"]) as copy:
+        # Else the errors of COPY were psycopg's, and nobody knew that the database is away.
+        with connection.wrap_database_errors, cursor.copy(INGEST["samples"]) as copy:
             copy.write("".join(rows.samples))
     if rows.newest:
-        newest = rows.newest.values()
+        _, at, received_at, came, statuses = zip(*rows.newest.values(), strict=True)
+        values, texts = zip(*map(read, came), strict=True)
         columns: dict[str, list[Any]] = {
             "series": list(rows.newest),
-            "at": [each.at_text for each in newest],
-            "received_at": [each.received_text for each in newest],
-            "values": [each.value for each in newest],
-            "texts": [each.text for each in newest],
-            "statuses": [each.status for each in newest],
+            "at": list(at),
+            "received_at": list(received_at),
+            "values": list(values),
+            "texts": list(texts),
+            "statuses": list(statuses),
         }
         cursor.execute(INGEST["latest"], columns)
 

@@ -84,6 +84,26 @@ class WebConfig:
         "whole months for which a run's messages are kept, besides this one; 0 keeps them for ever",
         default=0,
     )
+    history_raw_days: int = variable(
+        "HISTORY_RAW_DAYS",
+        integer,
+        "whole days for which every sample is kept, besides today; 0 keeps them for ever",
+        default=14,
+    )
+    history_minute_days: int = variable(
+        "HISTORY_MINUTE_DAYS",
+        integer,
+        "days for which each minute of a PV is kept, by whole months; 0 keeps them for ever; "
+        "hours stay",
+        default=3650,
+    )
+    latest_days: float = variable(
+        "CACHE_PURGE_TIMEOUT",
+        float,
+        "days after which the newest value of a PV that nobody hears or watches is forgotten; "
+        "0 keeps it for ever",
+        default=180.0,
+    )
     celery_broker: str = variable(
         "CELERY_BROKER_URL",
         text,

@@ -99,7 +99,8 @@ DATABASES = {
             "pool": _database_pool(),
             # A process that is frozen with rows locked must not hold up the others for ever, and
             # a database whose machine has vanished must be noticed.
-            "options": "-c idle_in_transaction_session_timeout=60s",
+            # No question is worth the time that compiling it takes.
+            "options": "-c idle_in_transaction_session_timeout=60s -c jit=off",
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
@@ -156,6 +157,9 @@ EMAIL_USE_TLS = CONFIG.email_tls and not EMAIL_USE_SSL
 DEFAULT_FROM_EMAIL = CONFIG.email_from
 
 WORKFLOW_EVENT_RETENTION_MONTHS = CONFIG.event_retention_months
+DASMON_RAW_DAYS = CONFIG.history_raw_days
+DASMON_MINUTE_DAYS = CONFIG.history_minute_days
+DASMON_LATEST_DAYS = CONFIG.latest_days
 
 LOGGING_CONFIG = None  # each process starts its own log: workflow_manager.kernel.logs
 
@@ -168,6 +172,12 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
+    "history rollups": {
+        "task": "dasmon_listener.tasks.roll_up",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
+    "history partitions": {"task": "dasmon_listener.tasks.tend_history", "schedule": 3600.0},
     "expired plots": {"task": "livedata.tasks.remove_expired_streams", "schedule": 3600.0},
     "reconciliation": {"task": "workflow_manager.tasks.reconcile_all", "schedule": 86_400.0},
     "event partitions": {

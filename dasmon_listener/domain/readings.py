@@ -27,11 +27,13 @@ def canonical(number: float) -> str:
 
 
 @lru_cache(maxsize=50_000)
-def read(came: str) -> tuple[str | None, str | None]:
+def read(came: str | None) -> tuple[str | None, str | None]:
     """The number in PostgreSQL's words, and the text where the number does not say all.
 
     What Python alone takes for a number (`1_000`, other scripts' digits) is a text.
     """
+    if came is None:
+        return None, None
     try:
         number = float(came)
     except ValueError:

@@ -95,7 +95,7 @@ def _parsed(text: str, decoder: json.JSONDecoder) -> Any:
         raise UnreadableError("The JSON is nested too deeply.") from error
     except ValueError as error:
         raise UnreadableError("The body is no JSON.") from error
-    if ("\\u" in text or "\\U" in text) and _UNKEEPABLE.search(str(_flat(content))):
+    if "\\u" in text and _UNKEEPABLE.search(_flat(content)):
         raise UnreadableError("A text holds a NUL character or half a surrogate pair.")
     return content
 
@@ -179,7 +179,7 @@ def _required(content: dict[str, Any], key: str) -> str:
 
 def _sender(content: dict[str, Any]) -> str:
     """The name of a process without the number of its first instance: `DASMON_0` is `dasmon`."""
-    name = content.get("src_id", content.get("src_name"))
+    name = content.get("src_id") or content.get("src_name")
     if not isinstance(name, str) or not name:
         raise UnreadableError("It has neither src_id nor src_name.")
     _require_names([name])

@@ -108,6 +108,14 @@ DELETE FROM dasmon_unread_message WHERE id IN (
 -- name: try_turn
 SELECT pg_try_advisory_lock(hashtext(%(lock)s))
 
+-- name: own_session
+SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()
+
+-- name: end_session
+-- What is left on the server of a session whose connection broke; what it did is settled then.
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE pid = %(pid)s AND backend_start = %(started_at)s
+
 -- name: tell
 INSERT INTO dasmon_listener_process (
     name, started_at, alive_at, is_active, is_connected,

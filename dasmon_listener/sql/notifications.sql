@@ -1,7 +1,15 @@
 -- name: interested
--- Who wants to know of which of these alarms, at once or (`escalates`) after some time in which
--- nobody acknowledged it. Nobody is told of what is shelved.
-SELECT a.id AS alarm_id, a.level, r.id AS recipient_id, r.quiet_from, r.quiet_until, r.days
+-- Who wants to know of which of these alarms at once. Nobody is told of what is shelved. An alarm
+-- that comes and goes is told `most` times within `window`; then it is calm until `calm_until`.
+SELECT a.id AS alarm_id, a.level, r.id AS recipient_id, r.owner_id,
+    r.quiet_from, r.quiet_until, r.days, (
+        SELECT n.created_at + %(window)s
+        FROM dasmon_notification n JOIN dasmon_alarm b ON b.id = n.alarm_id
+        WHERE n.recipient_id = r.id AND n.created_at > %(at)s - %(window)s::interval
+          AND n.cause = 'raised' AND n.dropped_because = ''
+          AND b.instrument_id = a.instrument_id AND b.name = a.name
+        ORDER BY n.created_at DESC OFFSET %(most)s - 1 LIMIT 1
+    ) AS calm_until
 FROM dasmon_alarm a
 JOIN dasmon_recipient r ON r.is_enabled AND r.minimum_level <= a.level
 JOIN auth_user u ON u.id = r.owner_id AND u.is_active
@@ -23,8 +31,8 @@ ORDER BY a.id, r.id
 -- name: unacknowledged
 -- Who is to be told because nobody acknowledged. The time counts from when the alarm was raised
 -- last: one that is latched may be over and come again.
-SELECT a.id AS alarm_id, a.level, r.id AS recipient_id, r.quiet_from, r.quiet_until, r.days,
-    r.way, r.escalate_after, u.username
+SELECT a.id AS alarm_id, a.level, r.id AS recipient_id, r.owner_id,
+    r.quiet_from, r.quiet_until, r.days, r.way, r.escalate_after, u.username
 FROM dasmon_alarm a
 JOIN dasmon_recipient r ON r.is_enabled AND r.minimum_level <= a.level
 JOIN auth_user u ON u.id = r.owner_id AND u.is_active
@@ -52,18 +60,19 @@ WHERE a.closed_at IS NULL AND a.over_at IS NULL AND a.acknowledged_at IS NULL
 ORDER BY a.id, r.id
 
 -- name: add
--- One row for each, unless this was told of the same occurrence before. The alarm is looked at
--- again under a lock: what is over meanwhile is no longer raised for anybody.
+-- One row for each, unless this was told of the same occurrence before. Before an escalation the
+-- alarm is looked at again under a lock: what is over meanwhile needs nobody.
 INSERT INTO dasmon_notification
     (recipient_id, alarm_id, cause, created_at, due_at, attempts, dropped_because)
 SELECT told.recipient_id, told.alarm_id, %(cause)s, %(at)s, told.due_at, 0, ''
 FROM unnest(%(recipients)s::bigint[], %(alarms)s::bigint[], %(due)s::timestamptz[])
-    AS told (recipient_id, alarm_id, due_at)
+    WITH ORDINALITY AS told (recipient_id, alarm_id, due_at, place)
 JOIN (
     SELECT id FROM dasmon_alarm
-    WHERE id = ANY(%(alarms)s) AND over_at IS NULL
+    WHERE id = ANY(%(alarms)s) AND (over_at IS NULL OR %(cause)s = 'raised')
     ORDER BY id FOR SHARE
 ) AS open ON open.id = told.alarm_id
+ORDER BY told.place
 ON CONFLICT DO NOTHING
 RETURNING recipient_id, alarm_id
 
@@ -75,7 +84,7 @@ WITH past AS (
     RETURNING id, recipient_id, alarm_id, sent_at
 )
 SELECT DISTINCT ON (past.recipient_id, past.alarm_id)
-    past.id AS follows_id, past.alarm_id, past.recipient_id, a.level,
+    past.id AS follows_id, past.alarm_id, past.recipient_id, r.owner_id, a.level,
     r.quiet_from, r.quiet_until, r.days
 FROM past
 JOIN dasmon_recipient r ON r.id = past.recipient_id AND r.is_enabled AND r.wants_over

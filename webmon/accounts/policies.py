@@ -79,6 +79,16 @@ def may_answer_for_some(user: User) -> bool:
     return may_acknowledge(user) or is_member
 
 
+def may_be_told(user: User) -> bool:
+    """Have notifications of alarms sent to oneself: whoever may see what they are about."""
+    return may_see_runs(user)
+
+
+def may_see_all_notifications(user: User) -> bool:
+    """Who was told of what, and what failed: the facility's staff."""
+    return may_see_system(user)
+
+
 def may_listen(user: User) -> bool:
     """Notices carry only names and numbers of things that changed, and nothing of what they are."""
     return may_see_runs(user)
@@ -123,6 +133,10 @@ class Allowed:
     @property
     def see_system(self) -> bool:
         return may_see_system(self.user)
+
+    @property
+    def be_told(self) -> bool:
+        return may_be_told(self.user)
 
     @property
     def request(self) -> bool:

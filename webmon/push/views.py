@@ -17,7 +17,9 @@ HEARTBEAT = 15.0
 LONGEST_STREAM = 900.0
 SHORTEST_INTERVAL = 0.25
 RETRY_MILLISECONDS = 2000
-_KEY = re.compile(r"(alarm|batch|instrument|run|stream|values) [\w/.*-]{1,100}|rejected")
+_KEY = re.compile(
+    r"(alarm|batch|instrument|notification|run|stream|values) [\w/.*-]{1,100}|rejected"
+)
 
 
 @cache

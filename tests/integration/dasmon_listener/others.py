@@ -62,7 +62,7 @@ def hook() -> Iterator[Hook]:
             except OSError:
                 return  # the other side hung up, as some tests want
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *args: Any) -> None:
             """Nothing: tests are quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

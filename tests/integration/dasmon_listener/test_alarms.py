@@ -14,7 +14,7 @@ from dasmon_listener import alarms
 from dasmon_listener.alarm_lists import alarm_history, events_of, open_alarms, roll_up
 from dasmon_listener.domain.levels import Level
 from dasmon_listener.domain.signals import SignalReport
-from dasmon_listener.models import Alarm, AlarmEvent, AlarmSetting
+from dasmon_listener.models import Alarm, AlarmEvent, AlarmSetting, Notification, Recipient
 from workflow_manager.models import Instrument
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
@@ -159,6 +159,34 @@ def test_a_shelved_alarm_is_recorded_and_does_not_count(arcs: Instrument, scient
     assert alarms.end_shelves(now + timedelta(hours=2)) == 1
     assert history(shown.alarm) == ["raised", "shelved", "unshelved", "shelved", "unshelved"]
     assert AlarmSetting.objects.get().shelved_until is None
+
+
+def test_people_are_told_once_of_what_is_not_shelved_and_again_when_it_is_raised_again(
+    arcs: Instrument, scientist: User
+) -> None:
+    Recipient.objects.create(
+        owner=scientist, way="email", address="a@b.org", minimum_level=Level.WARNING.value
+    )
+    now = datetime.now(UTC)
+
+    def told() -> list[str]:
+        return list(Notification.objects.order_by("id").values_list("cause", flat=True))
+
+    alarms.shelve(arcs, "SID_SVP_HIGH", now + timedelta(hours=1), scientist, "")
+    receive(report(Level.WARNING), report(Level.INFO, name="note"))
+    assert told() == []
+    alarms.unshelve(arcs, "SID_SVP_HIGH", scientist)
+    receive(report(Level.WARNING))
+    receive(report(Level.FATAL))
+    assert told() == ["raised"]
+    alarms.describe(arcs, "SID_SVP_HIGH", guidance="", is_latched=True, by=scientist)
+    receive(report(None), report())
+    assert told() == ["raised", "over", "raised"]
+    receive(report(None))
+    assert told()[3:] == ["over"]
+    receive(report(name="short"), report(None, name="short"))  # over before anybody could act
+    receive(report(Level.INFO, name="note"), report(Level.ERROR, name="note"))
+    assert told()[4:] == ["raised"]
 
 
 @pytest.mark.parametrize("until", [timedelta(seconds=-1), timedelta(days=30, minutes=1)])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -39,8 +40,8 @@ def mail(settings: Settings) -> Iterator[MailServer]:
         yield found
 
 
-def listener(at: Hook, path: str = "/", **changes: object) -> Recipient:
-    values = {"way": Recipient.Way.WEBHOOK, "address": at.url(path)} | changes
+def listener(at: Hook, path: str = "/", **changes: Any) -> Recipient:
+    values: dict[str, Any] = {"way": Recipient.Way.WEBHOOK, "address": at.url(path)} | changes
     return telling.recipient(**values)
 
 
@@ -216,7 +217,7 @@ def test_what_is_fatal_is_told_at_night(webhook: Hook) -> None:
 
 
 def test_what_was_postponed_and_then_shelved_or_switched_off_is_dropped(webhook: Hook) -> None:
-    quiet = {"quiet_from": time(22), "quiet_until": time(7)}
+    quiet: dict[str, Any] = {"quiet_from": time(22), "quiet_until": time(7)}
     listener(webhook, **quiet)
     listener(webhook, owner="bob", **quiet)
     listener(webhook, owner="eve", **quiet)

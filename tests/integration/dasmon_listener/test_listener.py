@@ -25,6 +25,7 @@ CONFIG = ListenerConfig(
     topics=(),
     adara_instrument="",
     largest_backlog=1_000,
+    new_instruments=50,
 )
 
 

@@ -75,7 +75,7 @@ def test_an_alarm_that_becomes_worse_reaches_more_people() -> None:
 
 
 @pytest.mark.django_db
-def test_what_is_shelved_or_over_is_not_told() -> None:
+def test_what_is_shelved_is_not_told() -> None:
     telling.recipient()
     telling.recipient(owner="later", escalate_after=MINUTE)
     alarm = telling.alarm()
@@ -85,10 +85,34 @@ def test_what_is_shelved_or_over_is_not_told() -> None:
     assert told() == []
     notifications.enqueue([alarm], RAISED, NOW + 60 * MINUTE)
     assert told() == [("ada", "raised")]
-    other = telling.alarm("other")
-    Alarm.objects.filter(pk=other.pk).update(over_at=NOW)
-    notifications.enqueue([other], RAISED, NOW)
-    assert told() == [("ada", "raised")]
+
+
+@pytest.mark.django_db
+def test_what_lasted_for_a_moment_is_told_all_the_same() -> None:
+    telling.recipient()
+    alarm = telling.alarm()
+    Alarm.objects.update(over_at=NOW, closed_at=NOW)
+    notifications.enqueue([alarm], RAISED, NOW)
+    notifications.enqueue([alarm], OVER, NOW)
+    assert told() == [("ada", "raised"), ("ada", "over")]
+
+
+@pytest.mark.django_db
+def test_an_alarm_that_comes_and_goes_has_to_last_to_be_told_again() -> None:
+    telling.recipient()
+    for second in range(5):
+        at = NOW + timedelta(seconds=second)
+        alarm = telling.alarm(at=at)
+        notifications.enqueue([alarm], RAISED, at)
+        Alarm.objects.filter(pk=alarm.pk).update(over_at=at, closed_at=at)
+    notifications.enqueue([telling.alarm("another")], RAISED, at)
+    rows = Notification.objects.order_by("id").values_list("due_at", "created_at")
+    waits = [due_at - created_at for due_at, created_at in rows]
+    none, calm = timedelta(0), notifications.WINDOW
+    assert waits == [none, none, none, calm - timedelta(seconds=3), waits[3], none]
+    later = NOW + notifications.WINDOW + MINUTE
+    notifications.enqueue([telling.alarm(at=later)], RAISED, later)
+    assert Notification.objects.latest("id").due_at == later
 
 
 @pytest.mark.django_db

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.http.response import HttpResponseBase
 from django.test import Client
 
-from dasmon_listener.models import Alarm, AlarmRule, AlarmSetting
+from dasmon_listener.models import Alarm, AlarmRule, AlarmSetting, Recipient
 from tests.integration.webmon import rows
 from workflow_manager import batches
 from workflow_manager.domain.steps import Step
@@ -58,6 +59,12 @@ TABLE = {
     "/report/arcs/214583/postprocess/": (LOG_IN, 403, 403, 200, 200),
     "/report/arcs/99/reduce/": (LOG_IN, 403, 403, 404, 404),
     "/report/arcs/214583/data/": (404, 404, 404, 404, 404),
+    "/dasmon/notifications/": (LOG_IN, 403, 200, 200, 200),
+    "/dasmon/notifications/?of=all": (LOG_IN, 403, 403, 403, 200),
+    "/dasmon/notifications/new/": (LOG_IN, 403, 200, 200, 200),
+    "/dasmon/notifications/{recipient}/": (LOG_IN, 403, 404, 404, 404),
+    "/dasmon/notifications/{recipient}/remove/": (LOG_IN, 403, 404, 404, 404),
+    "/dasmon/notifications/99999999999999999999999/": (LOG_IN, 403, 404, 404, 404),
     "/events/?key=bad+key!": (LOG_IN, 403, 400, 400, 400),
     "/plots/arcs/214583/history/": (LOG_IN, 403, 200, 200, 200),
     "/plots/arcs/214583/history/1/": (LOG_IN, 403, 200, 200, 200),
@@ -104,6 +111,12 @@ CHANGES = {
     "/system/rejected/{rejected}/replay_like/": (LOG_IN, 403, 403, 403, 200),
     "/system/rejected/{rejected}/discard/": (LOG_IN, 403, 403, 403, 409),
     "/system/rejected/99999999999999999999999/replay/": (LOG_IN, 403, 403, 403, 404),
+    "/dasmon/notifications/new/": (LOG_IN, 403, 422, 422, 422),
+    "/dasmon/notifications/{recipient}/": (LOG_IN, 403, 404, 404, 404),
+    "/dasmon/notifications/{recipient}/test/": (LOG_IN, 403, 404, 404, 404),
+    "/dasmon/notifications/{recipient}/on/": (LOG_IN, 403, 404, 404, 404),
+    "/dasmon/notifications/{recipient}/off/": (LOG_IN, 403, 404, 404, 404),
+    "/dasmon/notifications/{recipient}/remove/": (LOG_IN, 403, 404, 404, 404),
 }
 
 
@@ -116,12 +129,15 @@ def things() -> dict[str, int]:
         for by in ("scientist", "somebody")
     )
     alarm = rows.raise_alarm()
+    somebody = User.objects.create(username="somebody")
+    recipient = Recipient.objects.create(owner=somebody, way="email", address="s@example.org")
     return {
         "rejected": rows.reject().id,
         "batch": own,
         "others": others,
         "alarm": alarm.id,
         "rule": rows.add_rule(alarm.instrument).id,
+        "recipient": recipient.id,
     }
 
 
@@ -220,6 +236,11 @@ def test_every_address_is_in_the_table() -> None:
         "<int:batch>/resume/",
         "<int:batch>/cancel/",
         "<int:batch>/retry/",
+        "<int:recipient>/",
+        "<int:recipient>/test/",
+        "<int:recipient>/on/",
+        "<int:recipient>/off/",
+        "<int:recipient>/remove/",
         "report/<str:instrument>/<int:number>/reduce/",
         "report/<str:instrument>/<int:number>/catalog/",
         "report/<str:instrument>/<int:number>/postprocess/",

@@ -12,7 +12,7 @@ from dasmon_listener.domain.addresses import (
 )
 
 REFUSED = [
-    "0.0.0.0",
+    "0.0.0.0",  # noqa: S104
     "0.1.2.3",
     "10.1.2.3",
     "100.64.0.1",
