@@ -8,13 +8,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.contrib.postgres.fields import ArrayField
+from django.db import connection
 from django.db.models import (
     Count,
     DateTimeField,
     Func,
     IntegerField,
     Max,
-    Min,
     OuterRef,
     Q,
     QuerySet,
@@ -32,11 +32,11 @@ from workflow_manager.models import (
     Event,
     Instrument,
     Job,
-    OutboxMessage,
     Proposal,
     RejectedMessage,
     Run,
 )
+from workflow_manager.sql import HEALTH
 
 # How far beside a run's own times its events can be; `sql/record.sql` sees to that.
 _AROUND_A_RUN = dt.timedelta(days=1)
@@ -304,9 +304,10 @@ def runs_per_hour(starts: Sequence[dt.datetime]) -> list[HourOfRuns]:
 
 def health() -> Health:
     """How the workflow manager is doing, as far as its tables tell."""
-    outbox = OutboxMessage.objects.aggregate(count=Count("id"), oldest=Min("created_at"))
-    rejected = RejectedMessage.objects.filter(outcome=RejectedMessage.Outcome.OPEN).count()
-    return Health(_last_event_at(), outbox["count"], outbox["oldest"], rejected)
+    with connection.cursor() as cursor:
+        cursor.execute(HEALTH["what_is_stuck"], {"open": RejectedMessage.Outcome.OPEN.value})
+        ((outgoing, oldest_outgoing_at, rejected),) = cursor.fetchall()
+    return Health(_last_event_at(), outgoing, oldest_outgoing_at, rejected)
 
 
 def running_jobs() -> list[RunningJob]:

@@ -12,6 +12,9 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
+from dasmon_listener import alarm_lists
+from dasmon_listener.alarm_lists import RollUp
+from dasmon_listener.overview import Overview, overview
 from webmon.runs.verdict import (
     RunFacts,
     StepFacts,
@@ -38,6 +41,8 @@ EVENTS = 500
 ATTEMPTS = 20
 HOURS = 24
 LARGEST_NUMBER = 2**31 - 1
+# Processes of the whole facility report under this name as if it were an instrument's.
+COMMON = "common"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """An instrument now. `run` is None before its first run."""
+    """An instrument now. `run` is None before its first run.
+
+    `reported` is what its data acquisition says, None where it never said anything; `alarms`
+    counts its open alarms, None without any.
+    """
 
     instrument: str
     facility: str
@@ -87,6 +96,8 @@ class Tile:
     runs_today: int
     failed_today: int
     bars: tuple[Bar, ...]
+    reported: Overview | None
+    alarms: RollUp | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +243,15 @@ def _shown_on_tiles(found: Sequence[InstrumentNow]) -> list[Run]:
 def _tiles(
     found: Sequence[InstrumentNow], jobs: Mapping[tuple[int, Step], Job], now: dt.datetime
 ) -> tuple[Tile, ...]:
-    day = _Day(now)
+    day, signs = _Day(now), _Signs(overview(), alarm_lists.roll_up())
     hours: dict[int, list[HourOfRuns]] = {}
     for hour in selectors.runs_per_hour(day.starts):
         hours.setdefault(hour.instrument_id, []).append(hour)
-    return tuple(_tile(each, jobs, hours.get(each.instrument.id, []), day) for each in found)
+    return tuple(
+        _tile(each, jobs, hours.get(each.instrument.id, []), day, signs)
+        for each in found
+        if signs.is_shown(each)
+    )
 
 
 def run_page(
@@ -429,11 +444,31 @@ class _Day:
         self.today_from = today.index(True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Signs:
+    """What data acquisition and alarms say of all instruments, by their id."""
+
+    reported: Mapping[int, Overview]
+    alarms: Mapping[int, RollUp]
+
+    def is_shown(self, each: InstrumentNow) -> bool:
+        """Not one that is switched off, nor the name under which agents report."""
+        known = self.reported.get(each.instrument.id)
+        if known is not None and not known.is_alive:
+            return False
+        return each.newest is not None or each.instrument.name != COMMON
+
+    def reported_of(self, each: InstrumentNow) -> Overview | None:
+        known = self.reported.get(each.instrument.id)
+        return known if known is not None and known.is_heard else None
+
+
 def _tile(
     each: InstrumentNow,
     jobs: Mapping[tuple[int, Step], Job],
     hours: Sequence[HourOfRuns],
     day: _Day,
+    signs: _Signs,
 ) -> Tile:
     today = [hour for hour in hours if hour.hour >= day.today_from]
     bars = _bars(hours, day)
@@ -446,6 +481,8 @@ def _tile(
         runs_today=sum(hour.runs for hour in today),
         failed_today=sum(hour.failed for hour in today),
         bars=bars,
+        reported=signs.reported_of(each),
+        alarms=signs.alarms.get(each.instrument.id),
     )
 
 

@@ -135,7 +135,7 @@ def system_page(now: dt.datetime) -> SystemPage:
     begun = time.perf_counter()
     managers = health.managers()
     answered_in = dt.timedelta(seconds=time.perf_counter() - begun)
-    known, outbox, agents = selectors.health(), health.outbox(), health.agents()
+    known, agents = selectors.health(), health.agents()
     broker, broker_at = _broker(managers)
     tone, sentence = _cause(managers, broker, agents)
     return SystemPage(
@@ -146,7 +146,7 @@ def system_page(now: dt.datetime) -> SystemPage:
         broker_at=broker_at,
         last_event_at=known.last_event_at,
         managers=tuple(managers),
-        outbox=outbox,
+        outbox=OutboxHealth(known.outgoing, known.oldest_outgoing_at),
         agents=_agents(agents),
         queues=tuple(health.queues()),
         refused=queues.refused(),
