@@ -54,7 +54,8 @@ def _list(request: HttpRequest, page: pages.AlarmListPage, *, status: int = 200)
 @required(may_see_runs)
 def count(request: HttpRequest) -> HttpResponse:
     """The number in the top bar, by itself."""
-    return render(request, "alarms/count.html")
+    needing = alarm_details.needing(timezone.now())
+    return render(request, "alarms/count.html", {"needing": needing})
 
 
 @require_safe

@@ -471,3 +471,15 @@ def test_a_storm_is_shown_in_part_and_counted_whole(admin: Client) -> None:
     text = page(admin, "/alarms/")
     assert f"<title>({pages.SHOWN + 6}) Alarms" in text and "Choose an instrument" in text
     assert shown["roll_up"][0]["needing"] == Alarm.objects.filter(instrument=arcs).count()
+
+
+def test_the_facility_s_page_counts_the_same(user: Client) -> None:
+    rows.raise_alarm("A", level=Level.WARNING)
+    rows.raise_alarm("B", instrument="cncs")
+    rows.raise_alarm("note", level=Level.INFO)
+    shelved = rows.raise_alarm("C", level=Level.FATAL)
+    until = timezone.now() + dt.timedelta(hours=1)
+    alarms.shelve(shelved.instrument, "C", until, User.objects.get(), "known")
+    counted = re.compile(r'<span id="alarm-count".*?</span></span>')
+    assert counted.findall(page(user, "/dasmon/")) == counted.findall(page(user, "/report/"))
+    assert 'data-level="error"><span>2<' in page(user, "/dasmon/")
