@@ -253,7 +253,7 @@ def _copy_limit(connection: psycopg.Connection) -> float:
 def _one(
     connection: psycopg.Connection, statement: str, values: Sequence[object] = ()
 ) -> tuple[int, ...]:
-    row = connection.execute(statement, values).fetchone()  # type: ignore[call-overload]
+    row = connection.execute(statement, values).fetchone()
     assert row is not None
     found: tuple[int, ...] = row
     return found

@@ -1,8 +1,8 @@
 """Minutes and hours of every series, kept up to date from what was received.
 
 A pass takes what was received since the last one, and a while before that for transactions that
-committed late. It writes only minutes that changed, so it may be repeated at will. Hours are written
-when they are over; what is younger is read from minutes and samples (`selectors.pv_series`).
+committed late. It writes only minutes that changed, so it may be repeated at will. Hours are
+written when they are over; what is younger is read from minutes and samples (`selectors.pv_series`).
 """
 
 import datetime as dt

@@ -184,7 +184,6 @@ def running_listener(house: StompHouse, log: Path, topics: Sequence[str]) -> Ite
         "ICAT_USER": process.user,
         "ICAT_PASS": process.password,
         "FACILITIES": "SNS,HFIR,ESS",
-        "LISTENER_NEW_INSTRUMENTS": "1000",
         "ADARA_INSTRUMENT": ADARA_INSTRUMENT,
         "LISTENER_NEW_INSTRUMENTS": "1000",
         **({"AMQ_QUEUE": json.dumps(topics)} if topics else {}),
