@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from tests import activemq, artemis
@@ -39,3 +40,5 @@ def site(
         ):
             yield site
         call_command("flush", interactive=False, verbosity=0)
+        with connection.cursor() as cursor:  # tables without a model, with numbers of series
+            cursor.execute("TRUNCATE dasmon_sample, dasmon_minute, dasmon_hour")

@@ -176,7 +176,7 @@ def test_an_instrument_that_another_process_created(site: Site) -> None:
 
 
 def test_a_site_with_a_prefix_of_its_own(site: Site) -> None:
-    if site.broker == "activemq":  # there the list of topics is the one that installations have
+    if site.broker != "embedded":  # the others' access rules name the facilities that they serve
         return
     instrument = site.new_instrument()
     site.send(f"/topic/ESS.{instrument.upper()}.APP.DASMON", {"count_rate": "5"})
