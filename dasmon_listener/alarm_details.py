@@ -6,7 +6,15 @@ from datetime import datetime
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 
 from dasmon_listener.domain.levels import WORTH_TELLING, Level
-from dasmon_listener.models import Alarm, AlarmRule, AlarmSetting, MonitoredPv, Notification
+from dasmon_listener.domain.silence import silence_of
+from dasmon_listener.models import (
+    Alarm,
+    AlarmRule,
+    AlarmSetting,
+    Component,
+    MonitoredPv,
+    Notification,
+)
 from workflow_manager.models import Instrument
 
 
@@ -82,6 +90,14 @@ def tied_pv(alarm: Alarm) -> str:
     """The monitored PV that goes with a signal of this name; empty if there is none."""
     found = MonitoredPv.objects.filter(instrument=alarm.instrument, rule_name=alarm.name)
     return found.values_list("name", flat=True).first() or ""
+
+
+def silent_component(alarm: Alarm) -> Component | None:
+    """The component that an alarm about silence means."""
+    if alarm.origin != Alarm.Origin.SILENCE:
+        return None
+    components = Component.objects.filter(instrument=alarm.instrument)
+    return next((each for each in components if silence_of(each.name) == alarm.name), None)
 
 
 def alarm_rules() -> list[AlarmRule]:

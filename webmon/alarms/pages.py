@@ -150,6 +150,29 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """How people end an alarm that nothing else will end, in the words of its form."""
+
+    summary: str
+    what: str
+    button: str
+
+
+ENDS = {
+    Alarm.Origin.SIGNAL: End(
+        "Its sender is gone",
+        "For a signal that nobody will retract. If it is asserted again it is a new alarm.",
+        "Close the alarm",
+    ),
+    Alarm.Origin.SILENCE: End(
+        "The component is gone for good",
+        "Its silence is over then. If it is heard again it is expected again.",
+        "Forget the component",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmPage:
     """One alarm, whole; `watched` is what its rule watches, or the PV that goes with a signal."""
 
@@ -159,6 +182,7 @@ class AlarmPage:
     rule: int | None
     watched: Watched | None
     is_latched: bool
+    end: End | None
     events: tuple[EventRow, ...]
     notifications: tuple[NotificationRow, ...]
     former: tuple[AlarmRow, ...]
@@ -223,6 +247,7 @@ def alarm_page(
         rule=alarm.rule_id,
         watched=_watched(alarm),
         is_latched=setting.is_latched if setting else alarm.is_latched,
+        end=None if alarm.closed_at else ENDS.get(Alarm.Origin(alarm.origin)),
         events=tuple(_event(event) for event in alarm_lists.events_of(alarm)),
         notifications=tuple(map(_notification, alarm_details.notifications_of(alarm))),
         former=tuple(

@@ -70,11 +70,15 @@ class PreviewPart:
 
 @dataclass(frozen=True, slots=True)
 class RulePage:
-    """A rule's form with what is typed in it; `rule` is empty for a new one."""
+    """A rule's form with what is typed in it; `rule` is empty for a new one.
+
+    `preview` takes seconds where a week has many values, so it is there only if it was asked for;
+    a browser asks for it by itself.
+    """
 
     rule: RuleRow | None
     form: RuleForm
-    preview: PreviewPart
+    preview: PreviewPart | None
     problem: str
     may_tend: bool
     instruments: tuple[str, ...]
@@ -94,11 +98,12 @@ def rule_page(
     now: dt.datetime,
     *,
     problem: str = "",
+    with_preview: bool = False,
 ) -> RulePage:
     return RulePage(
         rule=None if rule is None else _row(rule, person),
         form=form,
-        preview=preview_part(form, now),
+        preview=preview_part(form, now) if with_preview else None,
         problem=problem,
         may_tend=rule is None or may_tend(person, _of(rule)),
         instruments=tuple(tended_instruments(person)),

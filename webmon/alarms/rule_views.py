@@ -70,7 +70,14 @@ def _form(
     problem: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    page = rule_pages.rule_page(form, found, request.user, timezone.now(), problem=problem)
+    page = rule_pages.rule_page(
+        form,
+        found,
+        request.user,
+        timezone.now(),
+        problem=problem,
+        with_preview="preview" in request.GET,
+    )
     return answer(
         request,
         "alarms/rule.html",

@@ -11,6 +11,7 @@ urlpatterns = [
     path("history/", views.history, name="alarm history"),
     path("<int:alarm>/", views.alarm, name="alarm"),
     path("<int:alarm>/describe/", views.describe, name="describe alarm"),
+    path("<int:alarm>/close/", views.close, name="close alarm"),
     path("rules/", rule_views.rule_list, name="alarm rules"),
     path("rules/new/", rule_views.new_rule, name="new alarm rule"),
     path("rules/names/", rule_views.names, name="alarm rule names"),

@@ -166,6 +166,33 @@ def describe(request: HttpRequest, alarm: int) -> HttpResponse:
     return redirect("alarm", alarm=found.id)
 
 
+@require_POST
+@required(may_see_runs)
+def close(request: HttpRequest, alarm: int) -> HttpResponse:
+    """End an alarm that nothing else will end: its sender, or the silent component, is gone."""
+    found = _alarm(alarm)
+    if not may_tend(request.user, found.instrument.name):
+        raise PermissionDenied
+    because = _text(request.POST.get("because", ""))
+    if not because:
+        return _refused(request, [found], "Why does it end? Write a reason.")
+    try:
+        _end(request, found, because)
+    except alarms.AlarmRefusedError as error:
+        return _refused(request, [found], str(error))
+    log.info("%s ended %s (%d): %r", request.user, found, found.id, because)
+    messages.success(request, "The alarm has ended.")
+    return redirect("alarm", alarm=found.id)
+
+
+def _end(request: HttpRequest, found: Alarm, because: str) -> None:
+    component = alarm_details.silent_component(found)
+    if component is None:
+        alarms.close(found, person(request), because)
+    else:
+        alarms.forget_component(component)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @required(may_see_runs)
 def acknowledge_signal(request: HttpRequest, instrument: str, signal: int) -> HttpResponse:
@@ -210,7 +237,7 @@ def _may_answer_for_all(request: HttpRequest, found: list[Alarm]) -> bool:
 def _refused(request: HttpRequest, found: list[Alarm], problem: str) -> HttpResponse:
     """The page that the form was on, with the sentence and what was typed."""
     now, comment = timezone.now(), _text(request.POST.get("comment", ""))
-    if request.POST.get("back") and found:
+    if found and ("back" in request.POST or "because" in request.POST):
         one = pages.alarm_page(found[0], request.user, now, problem=problem, comment=comment)
         return answer(request, "alarms/alarm.html", one, status=409, times=CHOICES)
     wanted = _filter(request)

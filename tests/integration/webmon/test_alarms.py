@@ -14,13 +14,16 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from dasmon_listener import alarms
+from dasmon_listener.alarm_ledger import AlarmKey, Assertion
 from dasmon_listener.domain.levels import Level
 from dasmon_listener.domain.series import Kind
 from dasmon_listener.domain.signals import SignalReport
+from dasmon_listener.domain.silence import silence_of
 from dasmon_listener.models import (
     Alarm,
     AlarmRule,
     AlarmSetting,
+    Component,
     DeliveryAttempt,
     Notification,
     Recipient,
@@ -226,6 +229,31 @@ def test_those_who_tend_write_what_to_do(admin: Client) -> None:
     assert setting.is_latched and setting.guidance.startswith("Call 4-1234")
     text = page(admin, "/alarms/")
     assert "Call 4-1234<br>" in text and "<img" not in text and "<script>alert" not in text
+
+
+def test_what_nothing_else_will_end_is_ended_by_those_who_tend(admin: Client) -> None:
+    alarm = rows.raise_alarm()
+    address = f"/alarms/{alarm.id}/"
+    refused = admin.post(f"{address}close/", {"because": " "})
+    assert refused.status_code == 409 and "Write a reason" in refused.content.decode()
+    assert "The beamline is closed" in said(
+        admin, admin.post(f"{address}close/", {"because": "The beamline is closed"})
+    )
+    assert Alarm.objects.get().closed_at is not None
+    component = Component.objects.create(
+        instrument=alarm.instrument,
+        name="pvsd",
+        heard_at=timezone.now(),
+        period=dt.timedelta(seconds=5),
+    )
+    key = AlarmKey(alarm.instrument.id, silence_of("pvsd"))
+    silence = Assertion(key, Level.ERROR, Alarm.Origin.SILENCE, "", timezone.now())
+    alarms.assert_all([silence], timezone.now())
+    silent = Alarm.objects.get(closed_at=None)
+    assert "Forget the component" in page(admin, f"/alarms/{silent.id}/")
+    said(admin, admin.post(f"/alarms/{silent.id}/close/", {"because": "taken away"}))
+    assert not Component.objects.filter(id=component.id).exists()
+    assert not Alarm.objects.filter(closed_at=None).exists()
 
 
 def test_hostile_words_stay_words(admin: Client) -> None:
