@@ -13,7 +13,7 @@ from tests.browser import log_in_page
 from tests.facility import Facility
 
 ON_ACTIVEMQ = pytest.mark.parametrize("facility", ["activemq"], indirect=True)
-INSTRUMENT = "mandi"
+INSTRUMENT, RULED = "mandi", "vulcan"  # no other test raises alarms there
 DASH = "\N{EN DASH}"
 _RECIPIENT = """
 INSERT INTO dasmon_recipient (owner_id, way, address, minimum_level, days, escalate_after,
@@ -70,7 +70,7 @@ def test_from_a_signal_to_those_who_must_know(facility: Facility, scientist: Pag
     tell(facility, "webhook", facility.hook.url("/alarms"), None)
     seen, missed = (f"SID_VACUUM_{next(_numbers)}" for _ in range(2))
 
-    scientist.goto(f"{facility.endpoints.web}/alarms/?level=error")
+    scientist.goto(f"{facility.endpoints.web}/alarms/?instrument={INSTRUMENT}&level=error")
     watched = Watched(scientist, facility.endpoints.web)
     await_stream(scientist)
     mark(scientist)
@@ -84,7 +84,7 @@ def test_from_a_signal_to_those_who_must_know(facility: Facility, scientist: Pag
     expect(scientist).to_have_title(f"(1) Alarms {DASH} WebMon")
     assert scientist.evaluate("window.wasHeard === true")
     expect(scientist.locator("#news")).to_contain_text(seen)
-    expect(scientist.locator("#alarm-count")).to_contain_text("1")
+    expect(scientist.locator("#alarm-count")).to_be_visible()
 
     # Another one comes while somebody is about to answer.
     scientist.get_by_role("checkbox", name=seen).check()
@@ -115,23 +115,25 @@ def test_from_a_signal_to_those_who_must_know(facility: Facility, scientist: Pag
     expect(hooked).to_contain_text("Raised")
     expect(hooked.locator(".state")).to_have_text("sent")
     assert is_marked(scientist)
-    (mail,) = facility.mails.mails
-    assert missed in mail.as_string() and seen not in mail.as_string()
+    mails = [mail.as_string() for mail in facility.mails.mails]
+    assert sum(missed in mail for mail in mails) == 1
+    assert not any(seen in mail for mail in mails)
     heard = b"".join(facility.hook.bodies).decode()
     assert missed in heard and seen in heard
 
     scientist.locator("#comment").fill("I look after it")
     scientist.get_by_role("button", name="Acknowledge").click()
     expect(log.locator(".history")).to_contain_text("I look after it")
-    scientist.goto(f"{facility.endpoints.web}/alarms/")
+    scientist.goto(f"{facility.endpoints.web}/alarms/?instrument={INSTRUMENT}")
     expect(scientist).to_have_title(f"Alarms {DASH} WebMon")
     assert complaints(watched) == []
+    facility.command("UPDATE dasmon_recipient SET is_enabled = false")
 
 
 def report(facility: Facility, name: str, value: float) -> None:
     """A status value, as DASMON sends it."""
     body = {"src_id": "DASMON_0", "timestamp": str(time.time()), name: str(value)}
-    topic = f"/topic/SNS.{INSTRUMENT.upper()}.APP.DASMON"
+    topic = f"/topic/SNS.{RULED.upper()}.APP.DASMON"
     facility.send(topic, json.dumps(body).encode())
 
 
@@ -145,7 +147,7 @@ def test_a_rule_is_tried_on_the_last_week_and_then_fires(
     known = "SELECT 1 FROM dasmon_series JOIN dasmon_sample ON series_id = id WHERE name = %s"
     assert facility.await_true(lambda: bool(facility.query(known, name)), 30)
 
-    scientist.goto(f"{facility.endpoints.web}/alarms/rules/new/?instrument={INSTRUMENT}")
+    scientist.goto(f"{facility.endpoints.web}/alarms/rules/new/?instrument={RULED}")
     watched = Watched(scientist, facility.endpoints.web)
     scientist.get_by_label("Name").press_sequentially(name)
     expect(scientist.locator("#rule-kind")).to_have_value("status")
@@ -162,7 +164,7 @@ def test_a_rule_is_tried_on_the_last_week_and_then_fires(
     rule = scientist.locator("tr", has_text=name)
     expect(rule).to_contain_text("is above 100")
 
-    scientist.goto(f"{facility.endpoints.web}/alarms/?instrument={INSTRUMENT}")
+    scientist.goto(f"{facility.endpoints.web}/alarms/?instrument={RULED}")
     await_stream(scientist)
     mark(scientist)
     report(facility, name, 120.0)
