@@ -6,7 +6,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from demo.endpoints import BrokerEndpoint
@@ -19,11 +19,21 @@ from workflow_manager.broker.stomp_broker import StompPublisher
 
 # What of our own environment the processes may see; their configuration is added to it.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "TMPDIR")
+# Without them the demo tells nobody: there is no mail server, and it lives on a private address.
+_NOTIFYING = (
+    "EMAIL_HOST",
+    "EMAIL_PORT",
+    "EMAIL_USER",
+    "EMAIL_PASS",
+    "EMAIL_TLS",
+    "EMAIL_FROM",
+    "WEBHOOK_ALLOWED_NETWORKS",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that is decided before the first process starts."""
+    """All that is decided before the first process starts; `more` is told to Django besides."""
 
     state: State
     secrets: Secrets
@@ -31,6 +41,7 @@ class Plan:
     web_port: int
     broker: BrokerEndpoint
     embedded_broker: bool
+    more: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def web_url(self) -> str:
@@ -51,7 +62,9 @@ def django_environment(plan: Plan) -> dict[str, str]:
     user, password = plan.broker_user("workflow")
     return {
         **inherited_environment(),
+        **{name: os.environ[name] for name in _NOTIFYING if name in os.environ},
         **plan.postgres.environment,
+        "WEB_ADDRESS": plan.web_url,
         "PYTHONUNBUFFERED": "1",
         "DJANGO_SETTINGS_MODULE": "webmon.settings",
         "APP_SECRET": plan.secrets.application,
@@ -66,6 +79,7 @@ def django_environment(plan: Plan) -> dict[str, str]:
         "AMQ_BROKER": f'[["{plan.broker.host}", {plan.broker.port}]]',
         "WORKFLOW_USER": user,
         "WORKFLOW_PASS": password,
+        **plan.more,
     }
 
 

@@ -76,3 +76,9 @@ def history(instrument: str, run_number: int, name: str = PLOT) -> Sequence[Entr
 def streams_of(instrument: str, name: str = PLOT) -> Sequence[Stream]:
     """Every stream of an instrument or a user, oldest first."""
     return list(Stream.objects.filter(instrument=instrument.lower(), name=name).order_by("id"))
+
+
+def newest_run_with(instrument: str, name: str = PLOT) -> int | None:
+    """The run of the highest number that has such a stream."""
+    of_runs = Stream.objects.filter(instrument=instrument.lower(), name=name, data_id=None)
+    return of_runs.order_by("-run_number").values_list("run_number", flat=True).first()

@@ -8,19 +8,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.contrib.postgres.fields import ArrayField
+from django.db import connection
 from django.db.models import (
     Count,
     DateTimeField,
     Func,
     IntegerField,
     Max,
-    Min,
     OuterRef,
     Q,
     QuerySet,
     Subquery,
     Value,
 )
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from workflow_manager.domain import destinations as names
@@ -32,11 +33,11 @@ from workflow_manager.models import (
     Event,
     Instrument,
     Job,
-    OutboxMessage,
     Proposal,
     RejectedMessage,
     Run,
 )
+from workflow_manager.sql import HEALTH
 
 # How far beside a run's own times its events can be; `sql/record.sql` sees to that.
 _AROUND_A_RUN = dt.timedelta(days=1)
@@ -193,6 +194,18 @@ def run_of(instrument: str, number: int) -> Run | None:
     return runs.filter(instrument__name=instrument.lower(), number=number).first()
 
 
+def runs_between(
+    instrument: Instrument, start: dt.datetime, end: dt.datetime, *, limit: int
+) -> list[Run]:
+    """Runs of an instrument that began within a time, and the last before it; oldest first."""
+    runs = Run.objects.filter(instrument=instrument, created_at__lt=end)
+    before = runs.filter(created_at__lt=start).order_by("-created_at").values("created_at")[:1]
+    since = Coalesce(Subquery(before), Value(start))
+    # The newest, should there be too many of them.
+    found = _with_names(runs.filter(created_at__gte=since)).order_by("-created_at", "-id")
+    return list(found[:limit])[::-1]
+
+
 def neighbours(run: Run) -> tuple[int | None, int | None]:
     """The numbers before and after this run's at its instrument."""
     others = Run.objects.filter(instrument=run.instrument_id)
@@ -304,9 +317,10 @@ def runs_per_hour(starts: Sequence[dt.datetime]) -> list[HourOfRuns]:
 
 def health() -> Health:
     """How the workflow manager is doing, as far as its tables tell."""
-    outbox = OutboxMessage.objects.aggregate(count=Count("id"), oldest=Min("created_at"))
-    rejected = RejectedMessage.objects.filter(outcome=RejectedMessage.Outcome.OPEN).count()
-    return Health(_last_event_at(), outbox["count"], outbox["oldest"], rejected)
+    with connection.cursor() as cursor:
+        cursor.execute(HEALTH["what_is_stuck"], {"open": RejectedMessage.Outcome.OPEN.value})
+        ((outgoing, oldest_outgoing_at, rejected),) = cursor.fetchall()
+    return Health(_last_event_at(), outgoing, oldest_outgoing_at, rejected)
 
 
 def running_jobs() -> list[RunningJob]:

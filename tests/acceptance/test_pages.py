@@ -135,6 +135,37 @@ def test_a_run_page_follows_its_run(
     page.screenshot(path=screenshots / "run-failed.png")
 
 
+def test_an_instrument_s_page_follows_its_values(
+    page: Page, facility: Facility, run: int, watched: Watched, screenshots: Path
+) -> None:
+    def say(**values: object) -> None:
+        facility.send("/topic/SNS.SEQ.APP.DASMON", {"src_id": "DASMON_0", **values})
+
+    page.goto(f"{facility.endpoints.web}/dasmon/seq/")
+    await_stream(page)
+    mark(page)
+    say(
+        recording=True,
+        paused=False,
+        run_number=run,
+        count_rate=9000,
+        pulse_charge=23.1,
+        pulse_freq=60,
+    )
+    expect(page.locator("#verdict")).to_contain_text(f"Recording · run {run}")
+    page.locator("#others summary").click()
+    page.fill("#filter", "pulse_f")
+    expect(page.locator("#values tbody tr:visible")).to_have_count(1)
+    say(recording=True, paused=True, count_rate=0, pulse_freq="<b>59</b>")
+    expect(page.locator("#verdict")).to_contain_text("Paused")
+    expect(page.locator("#number-count_rate strong")).to_have_text("0")
+    expect(page.locator("#values tbody tr:visible")).to_contain_text("<b>59</b>")
+    expect(page.locator("#filter")).to_be_focused()
+    expect(page.locator("#values tbody tr:visible")).to_have_count(1)
+    assert is_marked(page)
+    page.screenshot(path=screenshots / "status.png")
+
+
 PLOT = """{"data": [{"type": "scatter", "name": "I(Q)", "x": [1, 2, 3], "y": [%d, 5, 2]}],
  "layout": {"title": {"text": "I"}, "xaxis": {"title": {"text": "Q"}}}}"""
 
@@ -306,8 +337,12 @@ def test_pages_fit_a_phone_in_both_themes(
     passwords = facility.endpoints.passwords
     log_in_page(page, facility.endpoints.web, "admin", passwords["admin"])
     live = ("/dasmon/", "/report/seq/", f"/report/seq/{run}/", "/system/rejected/", "/system/")
-    still = (f"/report/seq/{run}/reduce/", "/system/batches/new/?instrument=seq")
-    for place, address in enumerate((*live, "/system/batches/", *still)):
+    still = (
+        f"/report/seq/{run}/reduce/",
+        "/system/batches/new/?instrument=seq",
+        "/alarms/rules/new/",
+    )
+    for place, address in enumerate((*live, "/alarms/", "/system/batches/", *still)):
         page.goto(facility.endpoints.web + address)
         if address not in still:
             await_stream(page)

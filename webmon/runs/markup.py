@@ -8,12 +8,18 @@ import datetime as dt
 from collections.abc import Iterable
 from functools import cache
 from html import escape
+from urllib.parse import quote
 
+from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
+from dasmon_listener.alarm_lists import RollUp
+from dasmon_listener.domain.recording import Recording
+from dasmon_listener.overview import VALUES_EVERY, Overview
 from webmon.runs.pages import RunRow, Tile
 from webmon.runs.waterfall import Attempt, Bar, Part, Stretch
+from webmon.ui import numbers
 from webmon.ui.templatetags.shown import age, duration, sparkline, state, strip
 from workflow_manager.domain.steps import Phase, Step
 
@@ -32,12 +38,25 @@ _PROBLEM = '<span class="row-problem" title="{0}">{0}</span>'
 _TILE = (
     '<li class="tile card" id="tile-{name}" data-state="{state}"><div class="tile-head">'
     '<h2><a id="tile-link-{name}" href="{address}">{title}</a> <small>{facility}</small></h2>'
-    '{badge}</div>{run}<p class="tile-last">{last}</p>'
-    '<div class="tile-foot"><span><strong>{today}</strong> today{failed}</span>{bars}</div></li>\n'
+    '<span class="badges">{alarms}{badge}</span></div>{reported}{run}'
+    '<p class="tile-last">{last}</p>'
+    '<div class="tile-foot"><span><a id="tile-runs-{name}" href="{runs}"><strong>{today}</strong> '
+    "today</a>{failed}</span>{bars}</div></li>\n"
 )
 _TILE_RUN = (
     '<p class="tile-run"><a id="tile-run-{name}" class="number" href="{address}">{number}</a>'
     ' <span class="since">{age} ago</span> <span class="proposal">{proposal}</span></p>'
+)
+_REPORTED = (
+    '<p class="tile-now"><span class="recording" data-recording="{word}"><svg viewBox="0 0 16 16" '
+    'aria-hidden="true"><use href="{shapes}#{shape}"></use></svg>{word}</span>'
+    '{run}<span class="rate">{rate}</span></p>'
+)
+_RATE = '{} /s <small class="since">{}</small>'
+_ALARMS = (
+    '<a id="tile-alarms-{name}" class="tile-alarms" href="/alarms/?instrument={query}" '
+    'title="{words}"><svg viewBox="0 0 16 16" aria-hidden="true"><use href="{shapes}#failed"></use>'
+    '</svg>{count}<span class="hidden"> {words}</span></a>'
 )
 _LAST = '<a id="last-{name}" href="{address}">{number}</a> {words}'
 _FAILED_TODAY = ', <strong class="bad">{}</strong> failed'
@@ -85,6 +104,11 @@ def run_address(instrument: str, number: int) -> str:
 
 # Asking Django for an address costs ten times what it costs to write the number behind it.
 @cache
+def _status_address(instrument: str) -> str:
+    return reverse("status", args=[instrument])
+
+
+@cache
 def _runs_address(instrument: str) -> str:
     return reverse("runs", args=[instrument])
 
@@ -110,15 +134,53 @@ def _tile(tile: Tile, now: dt.datetime) -> str:
     return _TILE.format(
         name=escape(tile.instrument),
         state=named,
-        address=escape(_runs_address(tile.instrument)),
+        address=escape(_status_address(tile.instrument)),
+        runs=escape(_runs_address(tile.instrument)),
         title=escape(tile.instrument.upper()),
         facility=escape(tile.facility),
         badge=state(named),
+        reported=_reported(tile.reported, tile.run, now) if tile.reported else "",
+        alarms=_alarms(tile.instrument, tile.alarms) if tile.alarms else "",
         run=_tile_run(tile, tile.run, now) if tile.run else "",
         last=_last_reduction(tile.last_reduction),
         today=tile.runs_today,
         failed=_FAILED_TODAY.format(tile.failed_today) if tile.failed_today else "",
         bars=sparkline(tile.bars),
+    )
+
+
+def _reported(reported: Overview, run: RunRow | None, now: dt.datetime) -> str:
+    """What data acquisition says: does it record, at what rate, which run if not the newest."""
+    rate = ""
+    if reported.count_rate is not None:
+        old = age(reported.count_rate_at, VALUES_EVERY, now=now)
+        rate = _RATE.format(numbers.words(reported.count_rate, digits=4), old)
+    is_other = run is None or reported.run_number != str(run.number)
+    return _REPORTED.format(
+        word=reported.recording,
+        shape=_RECORDING_SHAPES[reported.recording],
+        shapes=static("ui/shapes.svg"),
+        run=f'<span class="break">{escape(reported.run_number)}</span>' if is_other else "",
+        rate=rate,
+    )
+
+
+_RECORDING_SHAPES = {
+    Recording.RECORDING: "recording",
+    Recording.PAUSED: "paused",
+    Recording.STOPPED: "stopped",
+    Recording.UNKNOWN: "unknown",
+}
+
+
+def _alarms(instrument: str, alarms: RollUp) -> str:
+    noun = "alarm is" if alarms.count == 1 else "alarms are"
+    return _ALARMS.format(
+        name=escape(instrument),
+        query=quote(instrument),
+        count=alarms.count,
+        words=f"{noun} open, the worst: {alarms.highest.word}",
+        shapes=static("ui/shapes.svg"),
     )
 
 

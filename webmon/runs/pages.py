@@ -4,7 +4,7 @@ The same value becomes HTML and JSON, so the two cannot disagree.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +12,10 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
+from dasmon_listener import alarm_lists
+from dasmon_listener.alarm_details import Needing
+from dasmon_listener.alarm_lists import RollUp
+from dasmon_listener.overview import Overview, overview
 from webmon.runs.verdict import (
     RunFacts,
     StepFacts,
@@ -38,6 +42,8 @@ EVENTS = 500
 ATTEMPTS = 20
 HOURS = 24
 LARGEST_NUMBER = 2**31 - 1
+# Processes of the whole facility report under this name as if it were an instrument's.
+COMMON = "common"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """An instrument now. `run` is None before its first run."""
+    """An instrument now. `run` is None before its first run.
+
+    `reported` is what its data acquisition says, None where it never said anything; `alarms`
+    counts its open alarms, None without any.
+    """
 
     instrument: str
     facility: str
@@ -87,14 +97,20 @@ class Tile:
     runs_today: int
     failed_today: int
     bars: tuple[Bar, ...]
+    reported: Overview | None
+    alarms: RollUp | None
 
 
 @dataclass(frozen=True, slots=True)
 class NowPart:
-    """What changes all the time: the tiles, and how the system itself is doing."""
+    """What changes all the time: the tiles, and how the system itself is doing.
+
+    `needing` is for the top bar, which would ask for it otherwise.
+    """
 
     tiles: tuple[Tile, ...]
     health: selectors.Health
+    needing: Needing
     read_at: dt.datetime
 
 
@@ -183,7 +199,7 @@ def home_page(wanted: RunFilter, older_than: Position | None, now: dt.datetime) 
     runs = _listed(wanted, older_than)
     found = selectors.instruments_now(known=runs)
     jobs = selectors.newest_jobs({run.id for run in (*runs, *_shown_on_tiles(found))})
-    present = NowPart(_tiles(found, jobs, now), selectors.health(), now)
+    present = _now(found, jobs, now)
     names = tuple(each.instrument.name for each in found)
     return HomePage(present, _run_list(wanted, older_than, runs, jobs, now), names, now)
 
@@ -192,7 +208,7 @@ def now_part(now: dt.datetime) -> NowPart:
     """A tile for each instrument by name, and the system's own health."""
     found = selectors.instruments_now()
     jobs = selectors.newest_jobs({run.id for run in _shown_on_tiles(found)})
-    return NowPart(_tiles(found, jobs, now), selectors.health(), now)
+    return _now(found, jobs, now)
 
 
 def run_list_page(wanted: RunFilter, older_than: Position | None, now: dt.datetime) -> RunListPage:
@@ -229,14 +245,35 @@ def _shown_on_tiles(found: Sequence[InstrumentNow]) -> list[Run]:
     return [run for each in found for run in (each.newest, each.newest_reduced) if run]
 
 
-def _tiles(
+def _now(
     found: Sequence[InstrumentNow], jobs: Mapping[tuple[int, Step], Job], now: dt.datetime
+) -> NowPart:
+    signs = _Signs(overview(), alarm_lists.roll_up())
+    tiles = _tiles(found, jobs, signs, now)
+    return NowPart(tiles, selectors.health(), _needing(signs.alarms.values()), now)
+
+
+def _needing(rolled_up: Collection[RollUp]) -> Needing:
+    """The level is that of the worst instrument where somebody is needed."""
+    highest = max((each.highest for each in rolled_up if each.unacknowledged), default=None)
+    return Needing(sum(each.unacknowledged for each in rolled_up), highest)
+
+
+def _tiles(
+    found: Sequence[InstrumentNow],
+    jobs: Mapping[tuple[int, Step], Job],
+    signs: "_Signs",
+    now: dt.datetime,
 ) -> tuple[Tile, ...]:
     day = _Day(now)
     hours: dict[int, list[HourOfRuns]] = {}
     for hour in selectors.runs_per_hour(day.starts):
         hours.setdefault(hour.instrument_id, []).append(hour)
-    return tuple(_tile(each, jobs, hours.get(each.instrument.id, []), day) for each in found)
+    return tuple(
+        _tile(each, jobs, hours.get(each.instrument.id, []), day, signs)
+        for each in found
+        if signs.is_shown(each)
+    )
 
 
 def run_page(
@@ -429,11 +466,31 @@ class _Day:
         self.today_from = today.index(True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Signs:
+    """What data acquisition and alarms say of all instruments, by their id."""
+
+    reported: Mapping[int, Overview]
+    alarms: Mapping[int, RollUp]
+
+    def is_shown(self, each: InstrumentNow) -> bool:
+        """Not one that is switched off, nor the name under which agents report."""
+        known = self.reported.get(each.instrument.id)
+        if known is not None and not known.is_alive:
+            return False
+        return each.newest is not None or each.instrument.name != COMMON
+
+    def reported_of(self, each: InstrumentNow) -> Overview | None:
+        known = self.reported.get(each.instrument.id)
+        return known if known is not None and known.is_heard else None
+
+
 def _tile(
     each: InstrumentNow,
     jobs: Mapping[tuple[int, Step], Job],
     hours: Sequence[HourOfRuns],
     day: _Day,
+    signs: _Signs,
 ) -> Tile:
     today = [hour for hour in hours if hour.hour >= day.today_from]
     bars = _bars(hours, day)
@@ -446,6 +503,8 @@ def _tile(
         runs_today=sum(hour.runs for hour in today),
         failed_today=sum(hour.failed for hour in today),
         bars=bars,
+        reported=signs.reported_of(each),
+        alarms=signs.alarms.get(each.instrument.id),
     )
 
 

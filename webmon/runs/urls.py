@@ -6,7 +6,6 @@ from webmon.runs.wishes import WISHES
 urlpatterns = [
     path("", views.home, name="front"),
     path("dasmon/", views.home, name="home"),
-    path("dasmon/<str:instrument>/", views.instrument_redirect),
     path("search/", views.search, name="search"),
     path("report/", views.run_list, name="all runs"),
     path("report/<str:instrument>/", views.run_list, name="runs"),

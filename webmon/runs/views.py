@@ -116,15 +116,6 @@ def search(request: HttpRequest) -> HttpResponse:
     return answer(request, "runs/search.html", found)
 
 
-@require_safe
-@required(may_see_runs)
-def instrument_redirect(request: HttpRequest, instrument: str) -> HttpResponse:
-    """Bookmarks of an instrument's status lead to its runs."""
-    if selectors.instrument_named(instrument) is None:
-        raise Http404
-    return redirect("runs", instrument=instrument.lower())
-
-
 def _filter(request: HttpRequest, instrument: str = "") -> RunFilter:
     return run_filter(request.GET, instrument)
 

@@ -43,3 +43,10 @@ GROUP BY queue ORDER BY queue
 -- name: outbox
 -- How much waits to be sent, and since when.
 SELECT count(*), min(created_at) FROM workflow_outbox
+
+-- name: what_is_stuck
+-- What waits to be sent, since when, and how many rejected messages nobody has settled.
+SELECT count(*), min(created_at), (
+    SELECT count(*) FROM workflow_rejected_message WHERE outcome = %(open)s
+)
+FROM workflow_outbox

@@ -217,7 +217,7 @@ def test_texts_of_strangers_stay_texts(admin: Client) -> None:
 @pytest.mark.parametrize(
     ("address", "statements"),
     [
-        ("/dasmon/", 11),
+        ("/dasmon/", 12),
         ("/report/", 8),
         ("/report/arcs/", 8),
         ("/report/arcs/1/", 10),

@@ -2,12 +2,15 @@
 
 import dataclasses
 import datetime as dt
+import math
 from html.parser import HTMLParser
 
 import pytest
 from django.urls import reverse
 from pytest_django import Settings
 
+from dasmon_listener.domain.recording import Recording
+from dasmon_listener.overview import Overview
 from webmon.runs.markup import row_list, run_address, tile_list
 from webmon.runs.pages import Bar, RunRow, Tile
 from webmon.runs.verdict import StepFacts
@@ -57,7 +60,7 @@ def row(reduction: Phase = D, instrument: str = "arcs", problem: str = "") -> Ru
 
 
 def tile(last: RunRow | None, **changes: object) -> Tile:
-    made = Tile("arcs", "SNS", row(), last, None, 3, 0, tuple([Bar(NOW, 2, 1)] * 24))
+    made = Tile("arcs", "SNS", row(), last, None, 3, 0, tuple([Bar(NOW, 2, 1)] * 24), None, None)
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -68,8 +71,11 @@ def test_addresses_are_those_of_django(instrument: str) -> None:
 
 def test_nothing_of_others_is_markup() -> None:
     hostile = dataclasses.replace(row(F, HOSTILE, HOSTILE), proposal=HOSTILE)
+    reported = Overview(
+        HOSTILE, HOSTILE, True, True, Recording.RECORDING, HOSTILE, math.inf, NOW, NOW
+    )
     made = row_list([hostile], NOW) + tile_list(
-        [tile(hostile, instrument=HOSTILE, facility=HOSTILE, run=hostile)], NOW
+        [tile(hostile, instrument=HOSTILE, facility=HOSTILE, run=hostile, reported=reported)], NOW
     )
     read = Elements()
     read.feed(made)
