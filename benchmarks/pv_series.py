@@ -52,7 +52,7 @@ ZOOMS = {
 _WEIGHTS = {
     "a sample": ("dasmon_sample", 100.0),
     "a minute": ("dasmon_minute", 150.0),
-    "an hour": ("dasmon_hour", 150.0),
+    "an hour": ("dasmon_hour", 250.0),
 }
 
 

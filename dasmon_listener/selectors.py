@@ -197,11 +197,16 @@ _Rows = list[tuple[Any, ...]]
 
 
 def _buckets(plan: Reading, series: Sequence[int | None]) -> dict[int | None, _Rows]:
+    spans = {"hours": plan.hours, "minutes": plan.minutes, "samples": plan.samples}
+    read = [name for name, span in spans.items() if span.begin < span.end]
+    if not read:
+        return {}
     values: dict[str, Any] = {"series": list(series), "width": plan.width}
-    for part in ("hours", "minutes", "samples"):
-        span: Span = getattr(plan, part)
-        values |= {f"{part}_begin": span.begin, f"{part}_end": span.end}
-    return _by_series(_rows_of_numbers(ENVELOPES["buckets"], values))
+    for name in read:
+        values |= {f"{name}_begin": spans[name].begin, f"{name}_end": spans[name].end}
+    # A part that is empty would cost a fifth all the same.
+    rows = "\nUNION ALL\n".join(ENVELOPES[f"rows_of_{name}"] for name in read)
+    return _by_series(_rows_of_numbers(ENVELOPES["buckets"].format(rows=rows), values))
 
 
 def _samples(range_: Span, series: Sequence[int | None]) -> dict[int | None, _Rows]:

@@ -26,9 +26,9 @@ CROSS JOIN (
 ORDER BY wanted.place
 
 -- name: buckets
--- Hours, minutes and samples, each of a part of the range, put into buckets. Means are weighted by
--- counts. An array of time and value finds the last value without sorting. The mean counts numbers
--- beyond 1e280 as that, so that a sum neither overflows nor, divided, underflows.
+-- Rows of hours, minutes and samples, each of a part of the range, put into buckets. Means are
+-- weighted by counts. An array of time and value finds the last value without sorting. The mean
+-- counts numbers beyond 1e280 as that, so that a sum neither overflows nor, divided, underflows.
 SELECT series_id, date_part('epoch', bucket), minimum, maximum,
     CASE WHEN abs(total) < 1e-280 THEN 0 ELSE total / weight END, last[2], count, others
 FROM (
@@ -37,28 +37,31 @@ FROM (
         sum(mean * count) AS total, sum(count) FILTER (WHERE mean IS NOT NULL) AS weight,
         max(ARRAY[date_part('epoch', at), last]) FILTER (WHERE last IS NOT NULL) AS last,
         sum(count) AS count, bool_or(is_other) AS others
-    FROM (
-        SELECT at, minimum, maximum, mean, last, series_id, count, false AS is_other
-        FROM dasmon_hour
-        WHERE series_id = ANY(%(series)s::int[]) AND at >= %(hours_begin)s AND at < %(hours_end)s
-        UNION ALL
-        SELECT at, minimum, maximum, mean, last, series_id, count, false
-        FROM dasmon_minute
-        WHERE series_id = ANY(%(series)s::int[]) AND at >= %(minutes_begin)s AND at < %(minutes_end)s
-        UNION ALL
-        SELECT at, number, number,
-            CASE WHEN number IS NOT NULL THEN least(greatest(number, -1e280), 1e280) END, number,
-            series_id, 1, number IS NULL
-        FROM (
-            SELECT at, series_id,
-                CASE WHEN value > '-Infinity' AND value < 'Infinity' THEN value END AS number
-            FROM dasmon_sample
-            WHERE series_id = ANY(%(series)s::int[]) AND at >= %(samples_begin)s AND at < %(samples_end)s
-        ) AS sample
-    ) AS read
+    FROM ({rows}) AS read
     GROUP BY series_id, bucket
 ) AS bucketed
 ORDER BY series_id, bucket
+
+-- name: rows_of_hours
+SELECT at, minimum, maximum, mean, last, series_id, count, false AS is_other
+FROM dasmon_hour
+WHERE series_id = ANY(%(series)s::int[]) AND at >= %(hours_begin)s AND at < %(hours_end)s
+
+-- name: rows_of_minutes
+SELECT at, minimum, maximum, mean, last, series_id, count, false AS is_other
+FROM dasmon_minute
+WHERE series_id = ANY(%(series)s::int[]) AND at >= %(minutes_begin)s AND at < %(minutes_end)s
+
+-- name: rows_of_samples
+SELECT at, number AS minimum, number AS maximum,
+    CASE WHEN number IS NOT NULL THEN least(greatest(number, -1e280), 1e280) END AS mean,
+    number AS last, series_id, 1 AS count, number IS NULL AS is_other
+FROM (
+    SELECT at, series_id,
+        CASE WHEN value > '-Infinity' AND value < 'Infinity' THEN value END AS number
+    FROM dasmon_sample
+    WHERE series_id = ANY(%(series)s::int[]) AND at >= %(samples_begin)s AND at < %(samples_end)s
+) AS sample
 
 -- name: samples
 -- Samples as they are, for series that have few.

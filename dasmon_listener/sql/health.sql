@@ -33,5 +33,5 @@ ORDER BY 1, 2
 SELECT
     (SELECT count(*) FROM dasmon_latest WHERE received_at > %(now)s - interval '1 day'),
     (SELECT CASE WHEN reltuples > 1000 THEN pg_total_relation_size(oid) / reltuples::float8
-        ELSE 120 END FROM pg_class WHERE oid = 'dasmon_hour'::regclass),
+        ELSE 200 END FROM pg_class WHERE oid = 'dasmon_hour'::regclass),
     (SELECT setting FROM pg_settings WHERE name = 'data_directory')
