@@ -337,8 +337,12 @@ def test_pages_fit_a_phone_in_both_themes(
     passwords = facility.endpoints.passwords
     log_in_page(page, facility.endpoints.web, "admin", passwords["admin"])
     live = ("/dasmon/", "/report/seq/", f"/report/seq/{run}/", "/system/rejected/", "/system/")
-    still = (f"/report/seq/{run}/reduce/", "/system/batches/new/?instrument=seq")
-    for place, address in enumerate((*live, "/system/batches/", *still)):
+    still = (
+        f"/report/seq/{run}/reduce/",
+        "/system/batches/new/?instrument=seq",
+        "/alarms/rules/new/",
+    )
+    for place, address in enumerate((*live, "/alarms/", "/system/batches/", *still)):
         page.goto(facility.endpoints.web + address)
         if address not in still:
             await_stream(page)

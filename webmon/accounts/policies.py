@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import User as Account
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 
 UPLOADS = "uploads"
 SCIENTIST = "scientist"
 TEAM_SUFFIX = "InstrumentTeam"  # of the groups of instruments, as in ARCSInstrumentTeam
 
 User = AbstractBaseUser | AnonymousUser
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 class Policy(Protocol):
@@ -67,6 +68,17 @@ def may_tend(user: User, instrument: str) -> bool:
     return may_request(user) or (_is_active(user) and team in _groups(user))
 
 
+def may_answer_for(user: User, instrument: str) -> bool:
+    """Acknowledge and shelve an instrument's alarms: also its team, which stands beside it."""
+    return may_acknowledge(user) or may_tend(user, instrument)
+
+
+def may_answer_for_some(user: User) -> bool:
+    """Whether there may be an alarm that the person may acknowledge."""
+    is_member = _is_active(user) and any(name.endswith(TEAM_SUFFIX) for name in _groups(user))
+    return may_acknowledge(user) or is_member
+
+
 def may_be_told(user: User) -> bool:
     """Have notifications of alarms sent to oneself: whoever may see what they are about."""
     return may_see_runs(user)
@@ -82,12 +94,23 @@ def may_listen(user: User) -> bool:
     return may_see_runs(user)
 
 
+def person(request: HttpRequest) -> Account:
+    """Who is logged in, for what is written down with a name.
+
+    Raises:
+        PermissionDenied: nobody is.
+    """
+    if not isinstance(request.user, Account):
+        raise PermissionDenied
+    return request.user
+
+
 def required(policy: Policy) -> Callable[[View], View]:
     """Refuse a view (403) to those whom the policy does not allow."""
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not policy(request.user):
                 raise PermissionDenied
             return view(request, *args, **kwargs)
@@ -102,6 +125,10 @@ class Allowed:
     """The questions that every page's frame asks; each costs nothing until it is asked."""
 
     user: User
+
+    @property
+    def see_runs(self) -> bool:
+        return may_see_runs(self.user)
 
     @property
     def see_system(self) -> bool:
