@@ -104,6 +104,32 @@ def acknowledge(alarm: Alarm, by: User, comment: str) -> None:
         _tell(cursor, instruments.values())
 
 
+def close(alarm: Alarm, by: User, because: str) -> None:
+    """End an alarm that its sender will never retract, because it is gone.
+
+    If it is asserted once more, that is a new alarm. One that is closed stays as it is.
+
+    Raises:
+        AlarmRefusedError: it is not a signal's, so it ends by itself.
+    """
+    if alarm.origin != Alarm.Origin.SIGNAL:
+        raise AlarmRefusedError(
+            f"The alarm {alarm.name} ends by itself: change or remove its rule, or forget the "
+            "component that is gone."
+        )
+    with transaction.atomic(), connection.cursor() as cursor:
+        instruments = _lock(cursor, ids=[alarm.instrument_id])
+        now = timezone.now()
+        found = Alarm.objects.get(id=alarm.id)
+        if found.closed_at is not None:
+            return
+        found.over_at, found.closed_at = found.over_at or now, now
+        found.save(update_fields=["over_at", "closed_at"])
+        AlarmEvent.objects.create(alarm=found, at=now, what=What.CLOSED, by=by, words=because)
+        notifications.enqueue([found], Cause.OVER, now)
+        _tell(cursor, instruments.values())
+
+
 def shelve(instrument: Instrument, name: str, until: datetime, by: User, because: str) -> None:
     """Record alarms of this name until then without telling or counting them.
 

@@ -5,7 +5,6 @@ Ages are counted by the database's clock, so that the clock of a web server does
 
 import datetime as dt
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,7 +177,7 @@ def _midnight(at: dt.datetime) -> dt.datetime:
     return at.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _rows(statement: str, values: Iterable[Any] | dict[str, Any] | None = None) -> Any:
+def _rows(statement: str, values: dict[str, Any] | None = None) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(HEALTH[statement], values)
         return cursor.fetchall()

@@ -273,8 +273,10 @@ class _ChangeMachine(_Progress):
     def pass_time(self, now: datetime) -> list[Turn]:
         if not self.is_raised or self.changed_at is None:
             return []
-        at = self.changed_at + self.rule.lasting
-        return self._turn(at, is_raised=False) if now > at else []
+        lasting = self.rule.lasting
+        if now - self.changed_at <= lasting:
+            return []
+        return self._turn(self.changed_at + lasting, is_raised=False)
 
     def start_anew(self, at: datetime) -> None:
         self.changed_at = max(self.changed_at or at, at)

@@ -34,7 +34,7 @@ class Row(NamedTuple):
     maximum: float | None
     mean: float | None
     last: float | None
-    count: int
+    size: int
 
 
 Rows = dict[tuple[int, datetime], Row]
@@ -110,15 +110,15 @@ def combined(rows: Rows, width: timedelta, until: datetime) -> Rows:
 
 
 def _combined(rows: Sequence[Row]) -> Row:
-    count = sum(row.count for row in rows)
+    count = sum(row.size for row in rows)
     known = [row for row in rows if row.mean is not None]
     if not known:
         return Row(None, None, None, None, count)
-    weight = sum(row.count for row in known)
+    weight = sum(row.size for row in known)
     return Row(
         min(row.minimum for row in known if row.minimum is not None),
         max(row.maximum for row in known if row.maximum is not None),
-        math.fsum(row.mean * row.count for row in known if row.mean is not None) / weight,
+        math.fsum(row.mean * row.size for row in known if row.mean is not None) / weight,
         known[-1].last,
         count,
     )

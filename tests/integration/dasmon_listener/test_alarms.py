@@ -102,6 +102,21 @@ def test_a_latched_alarm_waits_for_somebody_and_can_be_raised_again(
     assert alarm_history(None, newest, 10) == [first]
 
 
+def test_a_signal_whose_sender_is_gone_is_closed_by_hand(arcs: Instrument, scientist: User) -> None:
+    alarms.describe(arcs, "SID_SVP_HIGH", guidance="", is_latched=True, by=scientist)
+    receive(report())
+    (shown,) = open_alarms()
+    for _ in range(2):
+        alarms.close(shown.alarm, scientist, "DASMON was replaced")
+    assert open_alarms() == []
+    assert history(shown.alarm) == ["raised", "closed"]
+    receive(report())
+    assert len(open_alarms()) == 1
+    Alarm.objects.update(origin="rule")
+    with pytest.raises(alarms.AlarmRefusedError, match="ends by itself"):
+        alarms.close(open_alarms()[0].alarm, scientist, "")
+
+
 def test_reports_of_one_batch_are_folded_in_their_order(arcs: Instrument) -> None:
     receive(
         report(None),
@@ -201,6 +216,7 @@ def test_a_shelf_ends_within_thirty_days(
 def test_many_who_report_the_same_names_at_once_leave_one_history(arcs: Instrument) -> None:
     scientist = User.objects.create_user("scientist")
     names = [f"S{number}" for number in range(6)]
+    Recipient.objects.create(owner=scientist, way="email", address="a@b.org", minimum_level=0)
     for name in names[:3]:
         alarms.describe(arcs, name, guidance="", is_latched=True, by=scientist)
     ready = threading.Barrier(8)

@@ -29,6 +29,7 @@ from tests.integration.dasmon_listener.history import (
     stored,
     write,
 )
+from workflow_manager.event_partitions import Month
 from workflow_manager.models import Instrument
 
 NOW = floor(datetime.now(UTC), MINUTE)
@@ -167,7 +168,7 @@ def _await_a_waiting_lock() -> None:
 def test_months_of_minutes_are_dropped_and_hours_stay(key: int, settings: Settings) -> None:
     settings.DASMON_MINUTE_DAYS = 60
     old = datetime(2011, 3, 14, tzinfo=UTC)
-    month = partitions.of_month(partitions.Month(2011, 3))
+    month = partitions.of_month(Month(2011, 3))
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO dasmon_minute VALUES (%s, 1, 1, 1, 1, %s, 1)", [old, key])
         cursor.execute("INSERT INTO dasmon_hour VALUES (%s, 1, 1, 1, 1, %s, 1)", [old, key])

@@ -1,5 +1,6 @@
 """When a rule would have raised its alarm, from what is stored."""
 
+import math
 import random
 from datetime import UTC, datetime, timedelta
 
@@ -46,7 +47,7 @@ def rule_of(
 
 
 @pytest.mark.parametrize("condition", list(Condition))
-@pytest.mark.parametrize(("duration", "seed"), [(1, 20261124), (3, 20261134)])
+@pytest.mark.parametrize(("duration", "seed"), [(1, 20261122), (3, 20261132)])
 def test_a_preview_is_what_the_watch_does_on_the_same_samples(
     arcs: Instrument, condition: Condition, duration: float, seed: int
 ) -> None:
@@ -61,7 +62,8 @@ def test_a_preview_is_what_the_watch_does_on_the_same_samples(
         came: list[Sample] = []
         for part in sorted(source.sample(range(1, 999), source.choice([0, 0, 0, 1, 1, 2, 5]))):
             value = max(-2.0, min(2.0, value + source.choice([-1.5, -0.75, 0, 0.75, 1.5])))
-            came.append(Sample(after(second + part / 1000), value))
+            unusual = source.choice([(None, "off"), (math.nan, None), *[(value, None)] * 10])
+            came.append(Sample(after(second + part / 1000), *unusual))
         keep(series, came)
         samples += came
         watch.look(after(second + 1))
@@ -70,10 +72,12 @@ def test_a_preview_is_what_the_watch_does_on_the_same_samples(
     found = preview(rule, NOW, after(120)).occurrences
     assert [(each.began_at, each.ended_at) for each in found] == happened
     assert len(happened) >= 2
-    for each in found if condition.needs_low or condition.needs_high else []:
-        begin, end = each.began_at - rule.duration, each.ended_at or after(120)
-        lasting = [sample.value or 0.0 for sample in samples if begin <= sample.at < end]
-        assert each.extreme == max(lasting, key=lambda value: _excess(rule.terms, value))
+    for occurrence in found if condition.needs_low or condition.needs_high else []:
+        begin = occurrence.began_at - rule.duration
+        end = occurrence.ended_at or after(120)
+        lasting = [each.value or 0.0 for each in samples if begin <= each.at < end]
+        lasting = [value for value in lasting if not math.isnan(value)]
+        assert occurrence.extreme == max(lasting, key=lambda value: _excess(rule.terms, value))
 
 
 def _excess(terms: Rule, value: float) -> float:

@@ -149,7 +149,7 @@ def test_what_comes_late_for_days_that_are_gone_harms_no_minute(arcs: Instrument
     rollups.roll_up(NOW - MINUTE)
     write([Sample(long_ago, NOW - MINUTE, 99.0, key)])
     rollups.roll_up(NOW + MINUTE)
-    assert [row.count for row in stored("dasmon_minute").values()] == [60]
+    assert [row.size for row in stored("dasmon_minute").values()] == [60]
 
 
 @pytest.mark.django_db

@@ -181,7 +181,7 @@ def test_any_number_of_names_is_asked_in_four_statements(
 
 def latest(instrument: Instrument, name: str, kind: Kind = Kind.PV, **known: object) -> None:
     made = Series.objects.create(instrument=instrument, name=name, kind=kind.value, unit="K")
-    Latest.objects.create(series=made, at=NOW, received_at=NOW, **known)  # type: ignore[misc]
+    Latest.objects.create(series=made, at=NOW, received_at=NOW, **known)
 
 
 def test_names_and_newest_values_are_found(arcs: Instrument) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from dasmon_listener import alarms
@@ -256,14 +256,42 @@ def test_people_say_whose_silence_is_an_alarm(arcs: Instrument) -> None:
     assert not Component.objects.filter(name="pvsd").exists()
 
 
+def test_after_a_look_that_failed_limits_start_anew(arcs: Instrument, rule: AlarmRule) -> None:
+    """Heartbeats that came while the database was away may not be written down yet."""
+    heard(arcs, "dasmon")
+    keep_one(series_of(arcs, PV), after(-1), 320.0)
+    watch = Watch()
+    look(watch, until=10)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE dasmon_component RENAME TO gone")
+        watch.look(after(11))
+    look(watch, begin=12, until=27)
+    assert told() == [("raised", 0)]
+    look(watch, begin=28, until=28)
+    assert told() == [("raised", 0), ("raised", 28)]
+
+
+def test_a_rule_that_makes_no_sense_does_not_stop_the_others(
+    arcs: Instrument, scientist: User, rule: AlarmRule, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = make_rule(arcs, scientist, name="T2")
+    AlarmRule.objects.filter(id=wrong.id).update(condition="beautiful")
+    keep_one(series_of(arcs, PV), after(-1), 320.0)
+    look(Watch(), until=3)
+    assert len(shown()) == 1
+    assert caplog.text.count("makes no sense") == 1
+
+
 def test_a_look_ends_shelves(arcs: Instrument, scientist: User, rule: AlarmRule) -> None:
     keep_one(series_of(arcs, PV), after(-1), 320.0)
     watch = Watch()
-    alarms.shelve(arcs, rule.alarm_name, after(5), scientist, "")
-    look(watch, until=4)
+    alarms.shelve(arcs, rule.alarm_name, after(3600), scientist, "")
+    look(watch, until=2)
+    watch.look(after(3599))
     assert [what for what, _ in told()] == ["raised"]
-    look(watch, begin=5, until=6)
-    assert told() == [("raised", 0), ("unshelved", 5)]
+    watch.look(after(3600))
+    assert told() == [("raised", 0), ("unshelved", 3600)]
 
 
 def test_many_rules_cost_as_many_statements_as_one(arcs: Instrument, scientist: User) -> None:
