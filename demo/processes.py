@@ -6,7 +6,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from demo.endpoints import BrokerEndpoint
@@ -33,7 +33,7 @@ _NOTIFYING = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that is decided before the first process starts."""
+    """All that is decided before the first process starts; `more` is told to Django besides."""
 
     state: State
     secrets: Secrets
@@ -41,6 +41,7 @@ class Plan:
     web_port: int
     broker: BrokerEndpoint
     embedded_broker: bool
+    more: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def web_url(self) -> str:
@@ -78,6 +79,7 @@ def django_environment(plan: Plan) -> dict[str, str]:
         "AMQ_BROKER": f'[["{plan.broker.host}", {plan.broker.port}]]',
         "WORKFLOW_USER": user,
         "WORKFLOW_PASS": password,
+        **plan.more,
     }
 
 

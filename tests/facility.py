@@ -27,10 +27,26 @@ from tests import activemq, artemis
 from tests.activemq import ActiveMQ
 from tests.artemis import Artemis
 from tests.broker_process import BrokerProcess
+from tests.integration.dasmon_listener.others import Hook, MailServer, hook, mail_server
 from workflow_manager.broker.config import BrokerConfig
 from workflow_manager.broker.ports import OutgoingMessage
 from workflow_manager.broker.stomp_broker import StompPublisher
 from workflow_manager.protocol.codec import encode
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Who hears of alarms, on this machine."""
+
+    mails: MailServer
+    hook: Hook
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "EMAIL_HOST": "127.0.0.1",
+            "EMAIL_PORT": str(self.mails.port),
+            "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.1/32",
+        }
 
 
 class Facility:
@@ -41,10 +57,24 @@ class Facility:
         endpoints: Endpoints,
         supervisor: Supervisor,
         broker: BrokerProcess | None,
+        others: Others | None = None,
     ) -> None:
         self.endpoints = endpoints
         self.supervisor = supervisor
         self.broker = broker
+        self._others = others
+
+    @property
+    def mails(self) -> MailServer:
+        """Where the facility's e-mails go."""
+        assert self._others is not None
+        return self._others.mails
+
+    @property
+    def hook(self) -> Hook:
+        """A webhook that notifications may lead to."""
+        assert self._others is not None
+        return self._others.hook
 
     @property
     def root(self) -> Path:
@@ -235,13 +265,14 @@ def _running(
         state = State(folder)
         supervisor = Supervisor(state.logs, facility.ROOT, threading.Event())
         wishes = Wishes(0, simulator=is_as_deployed, broker=_endpoint(process))
+        others = Others(stack.enter_context(mail_server()), stack.enter_context(hook()))
         stack.callback(supervisor.stop)
-        plan = facility.plan(state, wishes)
+        plan = replace(facility.plan(state, wishes), more=others.environment())
         if is_as_deployed and process is not None:
             plan = with_roles(plan, process)
         endpoints = facility.start(supervisor, plan, simulator=is_as_deployed)
         stack.enter_context(_watched(supervisor))
-        yield Facility(endpoints, supervisor, process)
+        yield Facility(endpoints, supervisor, process, others)
 
 
 def _endpoint(broker: BrokerProcess | None) -> BrokerEndpoint | None:

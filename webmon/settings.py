@@ -63,6 +63,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "webmon.accounts.policies.allowed",
+                "webmon.alarms.frame.alarms_in_frame",
             ],
         },
     },

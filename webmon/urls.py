@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from webmon.accounts import views as accounts
+from webmon.alarms import views as alarms
 from webmon.push import views as push
 from webmon.system import views as system
 from webmon.ui import views as ui
@@ -12,6 +13,11 @@ urlpatterns = [
     # Before those of runs: /dasmon/notifications/ is no instrument.
     path("dasmon/notifications/", include("webmon.notifications.urls")),
     path("alarms/", include("webmon.alarms.urls")),
+    path(
+        "dasmon/<str:instrument>/signals/ack/<int:signal>/",
+        alarms.acknowledge_signal,
+        name="acknowledge signal",
+    ),
     path("pvmon/", include("webmon.pvs.urls")),
     path("dasmon/", include("webmon.status.urls")),
     path("", include("webmon.runs.urls")),

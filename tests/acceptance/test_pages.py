@@ -144,7 +144,14 @@ def test_an_instrument_s_page_follows_its_values(
     page.goto(f"{facility.endpoints.web}/dasmon/seq/")
     await_stream(page)
     mark(page)
-    say(recording=True, run_number=run, count_rate=9000, pulse_charge=23.1, pulse_freq=60)
+    say(
+        recording=True,
+        paused=False,
+        run_number=run,
+        count_rate=9000,
+        pulse_charge=23.1,
+        pulse_freq=60,
+    )
     expect(page.locator("#verdict")).to_contain_text(f"Recording · run {run}")
     page.locator("#others summary").click()
     page.fill("#filter", "pulse_f")
@@ -330,8 +337,12 @@ def test_pages_fit_a_phone_in_both_themes(
     passwords = facility.endpoints.passwords
     log_in_page(page, facility.endpoints.web, "admin", passwords["admin"])
     live = ("/dasmon/", "/report/seq/", f"/report/seq/{run}/", "/system/rejected/", "/system/")
-    still = (f"/report/seq/{run}/reduce/", "/system/batches/new/?instrument=seq")
-    for place, address in enumerate((*live, "/system/batches/", *still)):
+    still = (
+        f"/report/seq/{run}/reduce/",
+        "/system/batches/new/?instrument=seq",
+        "/alarms/rules/new/",
+    )
+    for place, address in enumerate((*live, "/alarms/", "/system/batches/", *still)):
         page.goto(facility.endpoints.web + address)
         if address not in still:
             await_stream(page)

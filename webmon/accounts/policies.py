@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import User as Account
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 
@@ -67,6 +68,17 @@ def may_tend(user: User, instrument: str) -> bool:
     return may_request(user) or (_is_active(user) and team in _groups(user))
 
 
+def may_answer_for(user: User, instrument: str) -> bool:
+    """Acknowledge and shelve an instrument's alarms: also its team, which stands beside it."""
+    return may_acknowledge(user) or may_tend(user, instrument)
+
+
+def may_answer_for_some(user: User) -> bool:
+    """Whether there may be an alarm that the person may acknowledge."""
+    is_member = _is_active(user) and any(name.endswith(TEAM_SUFFIX) for name in _groups(user))
+    return may_acknowledge(user) or is_member
+
+
 def may_be_told(user: User) -> bool:
     """Have notifications of alarms sent to oneself: whoever may see what they are about."""
     return may_see_runs(user)
@@ -80,6 +92,17 @@ def may_see_all_notifications(user: User) -> bool:
 def may_listen(user: User) -> bool:
     """Notices carry only names and numbers of things that changed, and nothing of what they are."""
     return may_see_runs(user)
+
+
+def person(request: HttpRequest) -> Account:
+    """Who is logged in, for what is written down with a name.
+
+    Raises:
+        PermissionDenied: nobody is.
+    """
+    if not isinstance(request.user, Account):
+        raise PermissionDenied
+    return request.user
 
 
 def required(policy: Policy) -> Callable[[View], View]:
@@ -102,6 +125,10 @@ class Allowed:
     """The questions that every page's frame asks; each costs nothing until it is asked."""
 
     user: User
+
+    @property
+    def see_runs(self) -> bool:
+        return may_see_runs(self.user)
 
     @property
     def see_system(self) -> bool:

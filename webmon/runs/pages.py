@@ -4,7 +4,7 @@ The same value becomes HTML and JSON, so the two cannot disagree.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from dasmon_listener import alarm_lists
+from dasmon_listener.alarm_details import Needing
 from dasmon_listener.alarm_lists import RollUp
 from dasmon_listener.overview import Overview, overview
 from webmon.runs.verdict import (
@@ -102,10 +103,14 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class NowPart:
-    """What changes all the time: the tiles, and how the system itself is doing."""
+    """What changes all the time: the tiles, and how the system itself is doing.
+
+    `needing` is for the top bar, which would ask for it otherwise.
+    """
 
     tiles: tuple[Tile, ...]
     health: selectors.Health
+    needing: Needing
     read_at: dt.datetime
 
 
@@ -194,7 +199,7 @@ def home_page(wanted: RunFilter, older_than: Position | None, now: dt.datetime) 
     runs = _listed(wanted, older_than)
     found = selectors.instruments_now(known=runs)
     jobs = selectors.newest_jobs({run.id for run in (*runs, *_shown_on_tiles(found))})
-    present = NowPart(_tiles(found, jobs, now), selectors.health(), now)
+    present = _now(found, jobs, now)
     names = tuple(each.instrument.name for each in found)
     return HomePage(present, _run_list(wanted, older_than, runs, jobs, now), names, now)
 
@@ -203,7 +208,7 @@ def now_part(now: dt.datetime) -> NowPart:
     """A tile for each instrument by name, and the system's own health."""
     found = selectors.instruments_now()
     jobs = selectors.newest_jobs({run.id for run in _shown_on_tiles(found)})
-    return NowPart(_tiles(found, jobs, now), selectors.health(), now)
+    return _now(found, jobs, now)
 
 
 def run_list_page(wanted: RunFilter, older_than: Position | None, now: dt.datetime) -> RunListPage:
@@ -240,10 +245,27 @@ def _shown_on_tiles(found: Sequence[InstrumentNow]) -> list[Run]:
     return [run for each in found for run in (each.newest, each.newest_reduced) if run]
 
 
-def _tiles(
+def _now(
     found: Sequence[InstrumentNow], jobs: Mapping[tuple[int, Step], Job], now: dt.datetime
+) -> NowPart:
+    signs = _Signs(overview(), alarm_lists.roll_up())
+    tiles = _tiles(found, jobs, signs, now)
+    return NowPart(tiles, selectors.health(), _needing(signs.alarms.values()), now)
+
+
+def _needing(rolled_up: Collection[RollUp]) -> Needing:
+    """The level is that of the worst instrument where somebody is needed."""
+    highest = max((each.highest for each in rolled_up if each.unacknowledged), default=None)
+    return Needing(sum(each.unacknowledged for each in rolled_up), highest)
+
+
+def _tiles(
+    found: Sequence[InstrumentNow],
+    jobs: Mapping[tuple[int, Step], Job],
+    signs: "_Signs",
+    now: dt.datetime,
 ) -> tuple[Tile, ...]:
-    day, signs = _Day(now), _Signs(overview(), alarm_lists.roll_up())
+    day = _Day(now)
     hours: dict[int, list[HourOfRuns]] = {}
     for hour in selectors.runs_per_hour(day.starts):
         hours.setdefault(hour.instrument_id, []).append(hour)

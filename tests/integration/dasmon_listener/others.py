@@ -117,10 +117,12 @@ class MailServer:
 def mail_server() -> Iterator[MailServer]:
     found = MailServer()
     loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(asyncio.start_server(found.serve, "127.0.0.1", 0))
-    found.port = server.sockets[0].getsockname()[1]
+    # A loop of its own thread: in that of the tests a browser's may be running.
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
+    starting = asyncio.start_server(found.serve, "127.0.0.1", 0)
+    server = asyncio.run_coroutine_threadsafe(starting, loop).result()
+    found.port = server.sockets[0].getsockname()[1]
     try:
         yield found
     finally:

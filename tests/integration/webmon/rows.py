@@ -7,8 +7,14 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import transaction
 from django.utils import timezone
 
+from dasmon_listener import alarms
+from dasmon_listener.domain.levels import Level
+from dasmon_listener.domain.series import Kind
+from dasmon_listener.domain.signals import SignalReport
+from dasmon_listener.models import Alarm, AlarmRule
 from livedata import services as livedata
 from workflow_manager.domain import destinations as names
 from workflow_manager.domain.steps import Phase, Step
@@ -107,6 +113,29 @@ def reject(
         body=body,
         reason=reason,
     )
+
+
+def raise_alarm(
+    name: str = "SID_SVP_HIGH",
+    *,
+    instrument: str = "arcs",
+    level: Level = Level.ERROR,
+    message: str = "SV pressure too high",
+    ago: float = 60,
+) -> Alarm:
+    """As a signal of DASMON raises it."""
+    Instrument.objects.get_or_create(name=instrument, defaults={"facility": "SNS"})
+    at = timezone.now() - dt.timedelta(seconds=ago)
+    with transaction.atomic():
+        alarms.receive([SignalReport(instrument, name, level, "DAS", message, at)], at)
+    return Alarm.objects.get(instrument__name=instrument, name=name, closed_at=None)
+
+
+def add_rule(instrument: Instrument, name: str = "BL18:SE:T", **more: Any) -> AlarmRule:
+    """That a PV is an alarm above 300."""
+    values = {"condition": "above", "high": 300.0, "duration": dt.timedelta(seconds=10)}
+    kind = Kind.PV.value
+    return AlarmRule.objects.create(instrument=instrument, name=name, kind=kind, **values | more)
 
 
 def add_plot(run: Run, *, peak: float = 1.0) -> int:

@@ -55,7 +55,12 @@ def a_good_system() -> None:
     )
     Agent.objects.create(name="autoreducer3", slots=4, pid="4711")
     ListenerProcess.objects.create(
-        name="listening:7", is_active=True, is_connected=True, values=4711000, shed=12
+        name="listening:7",
+        is_active=True,
+        is_connected=True,
+        values=4711000,
+        shed=12,
+        lag=dt.timedelta(seconds=0.217),
     )
     rows.add_run("arcs", 1, phases=(Phase.DONE, Phase.STARTED, Phase.WAITING))
     Job.objects.filter(phase=Phase.STARTED.value).update(lease_until=timezone.now())
@@ -84,7 +89,7 @@ def test_every_part_is_shown_with_its_age(
     assert [(each["instrument"], each["count"]) for each in shown["discrepancies"]] == [("arcs", 1)]
     assert [each["process"]["name"] for each in shown["listeners"]] == ["listening:7"]
     text = page(admin)
-    assert "listening:7" in text and "4,711,000" in text
+    assert "listening:7" in text and "4,711,000" in text and "217 ms" in text
     assert "Every part gives its signs of life." in text
     assert "1 of 4" in text and "31 ms" in text and "4711" in text
     assert "oldest" in text and 'href="/report/arcs/1/"' in text

@@ -14,7 +14,7 @@ THEMES = {
 TEXTS = [
     *[(text, on) for text in ("ink", "soft", "blue", "orange") for on in ("paper", "card")],
     *[("ink", "raised"), ("soft", "raised"), ("orange", "raised")],
-    *[("late", "paper"), ("late", "card"), ("card", "blue")],
+    *[("late", "paper"), ("late", "card"), ("card", "blue"), ("card", "orange")],
     *[("blue", "blue-wash"), ("orange", "orange-wash"), ("done", "done-wash")],
     *[("calm", "calm-wash"), ("soft", "calm-wash"), ("ink", "calm-wash"), ("calm", "card")],
 ]

@@ -37,8 +37,14 @@ function connected() {
   saySoon("webmon:hello");
 }
 
+// What the page shows, and the number of alarms in its top bar.
+function keys() {
+  const own = document.body.dataset.keys.split("|");
+  return document.getElementById("alarms-link") ? [...new Set([...own, "alarm *"])] : own;
+}
+
 function listen() {
-  const query = new URLSearchParams(document.body.dataset.keys.split("|").map((key) => ["key", key]));
+  const query = new URLSearchParams(keys().map((key) => ["key", key]));
   source = new EventSource(`/events/?${query}`);
   source.addEventListener("hello", connected);
   source.addEventListener("changed", changed);
