@@ -5,10 +5,13 @@ bin/bench workflow --bar P2a,P3 --broker activemq
 bin/bench faults --help                     runs while everything is killed in random order
 bin/bench pages --runs 1000000
 bin/bench dasmon --minutes 10               status values; memory from three minutes on
+bin/bench pv                                PVs into the database, and ranges of them
 bin/bench demo                              how soon it answers, and what it weighs
 """
 
 import argparse
+import importlib
+import importlib.util
 import json
 import logging
 import sys
@@ -45,6 +48,7 @@ def _options() -> argparse.Namespace:
     pages_parser = kinds.add_parser("pages", help="P6")
     pages_parser.add_argument("--runs", type=int, default=100_000, help="in the database (100000)")
     pages_parser.set_defaults(measure=lambda options: pages.measure(options.runs))
+    kinds.add_parser("pv", help="P8 and P9").set_defaults(measure=_pv)
     kinds.add_parser("demo", help="first light of P12").set_defaults(
         measure=lambda _: first_light.measure()
     )
@@ -86,6 +90,13 @@ def _add_dasmon(parser: argparse.ArgumentParser) -> None:
 def _dasmon(options: argparse.Namespace) -> list[Result]:
     with running_broker(options.broker) as endpoint, bare_plant(endpoint) as plant:
         return dasmon.measure(plant, options.broker, options.rate, 60 * options.minutes)
+
+
+def _pv(_: argparse.Namespace) -> list[Result]:
+    # The modules use the same server: the second one finds what the first one left.
+    names = [f"benchmarks.{name}" for name in ("pv_functions", "pv_series")]
+    modules = [importlib.import_module(name) for name in names if importlib.util.find_spec(name)]
+    return [result for module in modules for result in module.measure()]
 
 
 def _bars(text: str) -> Sequence[str]:

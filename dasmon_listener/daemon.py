@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime
 
 from django.db import Error as DatabaseError
@@ -20,6 +21,7 @@ from workflow_manager.broker.ports import Delivery, Publisher, Subscriber, Subsc
 from workflow_manager.daemon import side_threads
 from workflow_manager.handlers import is_database_away
 from workflow_manager.housekeeping import keep
+from workflow_manager.processes import own_name
 
 log = logging.getLogger(__name__)
 
@@ -83,14 +85,20 @@ class Listener:
     def is_connected(self) -> bool:
         return self.tally.is_active and self._subscriber.is_connected
 
-    def wait_for_turn(self, stop: threading.Event) -> bool:
-        """Stand by while another listener writes. Return False if `stop` was set before."""
+    def wait_for_turn(self, stop: threading.Event, tell: Callable[[], None]) -> bool:
+        """Stand by while another listener writes. Return False if `stop` was set before.
+
+        Args:
+            tell: writes down that we are the one who writes, so that whoever comes after us knows
+                from when on we are missing.
+        """
         is_told = False
         while not stop.is_set():
             try:
                 if self._turn.is_ours():
                     self._absence.begin(services.last_alive())
                     self.tally.is_active = True
+                    tell()
                     log.info("This listener writes now.")
                     return True
             except DatabaseError as error:
@@ -205,17 +213,26 @@ def _wait_for_database(error: Exception, stop: threading.Event) -> None:
 
 
 def run(
-    subscriber: Subscriber, publisher: Publisher, config: ListenerConfig, stop: threading.Event
+    subscriber: Subscriber,
+    publisher: Publisher,
+    config: ListenerConfig,
+    stop: threading.Event,
+    name: str | None = None,
 ) -> None:
     """Listen until `stop` is set.
+
+    Args:
+        name: of this listener among others; host and process number if it has none.
 
     Raises:
         TurnLostError, ThreadLostError: what supervises us starts us again.
     """
     listener = Listener(subscriber, config)
-    telling = housekeeping.telling(listener.tally, listener.intake, lambda: listener.is_connected)
-    with side_threads({"telling": lambda: keep(telling, stop)}, stop):
-        if listener.wait_for_turn(stop):
+    telling = housekeeping.Telling(
+        name or own_name(), listener.tally, listener.intake, lambda: listener.is_connected
+    )
+    with side_threads({"telling": lambda: keep(telling.chores(), stop)}, stop):
+        if listener.wait_for_turn(stop, telling.tell):
             _work(listener, publisher, stop)
 
 
@@ -224,6 +241,7 @@ def _work(listener: Listener, publisher: Publisher, stop: threading.Event) -> No
         "receiver": lambda: listener.receive(stop),
         "pings": lambda: pings.send_pings(publisher, listener.intake, stop),
         "housekeeping": lambda: keep(housekeeping.chores(), stop),
+        "history": lambda: keep(housekeeping.history(), stop),
         "watch": lambda: keep(housekeeping.watching(lambda: listener.is_connected), stop),
     }
     with side_threads(parts, stop):

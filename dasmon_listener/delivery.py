@@ -206,7 +206,7 @@ def _letter(notification: Notification, decided: AlarmSetting, now: datetime) ->
         guidance=decided.guidance,
         raised_at=alarm.raised_at,
         over_at=alarm.over_at,
-        link=f"{settings.WEB_ADDRESS}/alarms/" if settings.WEB_ADDRESS else "",
+        link=f"{settings.WEB_ADDRESS}/alarms/{alarm.pk}/" if settings.WEB_ADDRESS else "",
     )
 
 

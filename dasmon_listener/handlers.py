@@ -17,12 +17,15 @@ from dasmon_listener.protocol.messages import PvReadings, RunNote, StatusValues
 from dasmon_listener.series import Register
 from dasmon_listener.tally import Tally
 from workflow_manager.broker.ports import Delivery
-from workflow_manager.handlers import is_database_away
+from workflow_manager.handlers import database_answers, is_database_away, is_suspicious
 
 log = logging.getLogger(__name__)
 
 # A batch that fails is divided into so many.
 _PARTS = 8
+
+# So often a batch may end our session, while the database answers, until it is divided.
+_ATTEMPTS = 3
 
 # Of one transaction, about: what comes in between waits no longer than that takes.
 _MOST_VALUES = 50_000
@@ -96,6 +99,7 @@ class Writer:
         self._settle = settle
         self._pending: deque[Batch] = deque()
         self._transaction: str | None = None
+        self._blamed = 0
 
     @property
     def has_pending(self) -> bool:
@@ -130,15 +134,26 @@ class Writer:
             # Whatever is wrong with a message, or with us, must not stop the listener: the message
             # is kept with the reason, and the log has the traceback.
             self._register.forget()
+            if is_database_away(error) and not self._is_to_blame(error):
+                raise DatabaseAwayError(str(error)) from error
+            self._replace(batch, _parts(batch, error))
             if is_database_away(error):
                 raise DatabaseAwayError(str(error)) from error
-            self._transaction = None
-            self._pending.popleft()
-            self._pending.extendleft(reversed(_parts(batch, error)))
             return False
-        self._transaction = None
+        self._transaction, self._blamed = None, 0
         self._tally.wrote(batch.values, _lag(batch))
         return True
+
+    def _replace(self, batch: Batch, parts: Sequence[Batch]) -> None:
+        self._transaction, self._blamed = None, 0
+        self._pending.remove(batch)
+        self._pending.extendleft(reversed(parts))
+
+    def _is_to_blame(self, error: Exception) -> bool:
+        """Whether the batch, and not the server, has ended our session again and again."""
+        if is_suspicious(error) and database_answers():
+            self._blamed += 1
+        return self._blamed >= _ATTEMPTS
 
     def _write(self, batch: Batch) -> None:
         with transaction.atomic():

@@ -2,46 +2,59 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from dasmon_listener import partitions, rollups
 from dasmon_listener.intake import Intake
 from dasmon_listener.sql import INGEST
 from dasmon_listener.tally import Tally
 from dasmon_listener.watch import Watch
 from workflow_manager.handlers import is_database_away
 from workflow_manager.housekeeping import Chore
-from workflow_manager.processes import own_name
 from workflow_manager.services import CHANGES, notify
 
 log = logging.getLogger(__name__)
 
 
-def telling(tally: Tally, intake: Intake, is_connected: Callable[[], bool]) -> list[Chore]:
-    """What every listener does, also one that stands by: it tells of itself each second."""
-    name, started_at = own_name(), datetime.now(UTC)
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Tells what every listener is and does, also one that stands by."""
 
-    def tell() -> None:
+    name: str
+    tally: Tally
+    intake: Intake
+    is_connected: Callable[[], bool]
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def tell(self) -> None:
+        """Write it down.
+
+        Raises:
+            django.db.Error: it was not written.
+        """
         with connection.cursor() as cursor:
             cursor.execute(
                 INGEST["tell"],
                 {
-                    "name": name,
-                    "started_at": started_at,
-                    "is_active": tally.is_active,
-                    "is_connected": is_connected(),
-                    "messages": tally.messages,
-                    "values": tally.values,
-                    "shed": intake.shed,
-                    "unread": tally.unread,
-                    "waiting": intake.waiting,
-                    "lag": tally.lag,
+                    "name": self.name,
+                    "started_at": self.started_at,
+                    "is_active": self.tally.is_active,
+                    "is_connected": self.is_connected(),
+                    "messages": self.tally.messages,
+                    "values": self.tally.values,
+                    "shed": self.intake.shed,
+                    "unread": self.tally.unread,
+                    "waiting": self.intake.waiting,
+                    "lag": self.tally.lag,
                 },
             )
 
-    return [Chore(tell, period=1.0)]
+    def chores(self) -> list[Chore]:
+        return [Chore(self.tell, period=1.0)]
 
 
 def chores() -> list[Chore]:
@@ -53,6 +66,18 @@ def watching(is_connected: Callable[[], bool]) -> list[Chore]:
     """Rules of alarms, and components that fall silent; in a thread of its own."""
     watch = Watch()
     return [Chore(_guarded(lambda: watch.look(datetime.now(UTC), is_connected())), period=1.0)]
+
+
+def history() -> list[Chore]:
+    """Rollups and days of samples; in a thread of its own, because they take their time."""
+
+    def tend() -> None:
+        partitions.tend(datetime.now(UTC))
+
+    def roll_up() -> None:
+        rollups.roll_up(datetime.now(UTC))
+
+    return [Chore(_guarded(tend), period=3600.0), Chore(_guarded(roll_up), period=60.0)]
 
 
 def _guarded(work: Callable[[], None]) -> Callable[[], None]:

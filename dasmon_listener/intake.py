@@ -26,6 +26,7 @@ SHED_REASON = (
 _SAME_GAP = 10.0  # seconds without shedding, after which the next is another gap
 _MOST_UNREAD = 1_000  # kinds of unread messages that are told apart
 _LONGEST_DESTINATION = 500
+_BYTES_OF_A_VALUE = 200  # more of them count as more values: memory is bounded too
 
 
 @dataclass(slots=True)
@@ -88,20 +89,25 @@ def size_of(taken: Taken) -> int:
     return message.size if isinstance(message, StatusValues | PvReadings) else 0
 
 
+def _weight(taken: Taken) -> int:
+    """What a message counts for: its values, or more if they are long texts."""
+    return max(size_of(taken), len(taken.body) // _BYTES_OF_A_VALUE)
+
+
 class _Line:
     """The values of one instrument that wait, oldest first."""
 
     def __init__(self) -> None:
         self.waiting: deque[Taken] = deque()
-        self.values = 0
+        self.weight = 0
 
     def append(self, taken: Taken) -> None:
         self.waiting.append(taken)
-        self.values += size_of(taken)
+        self.weight += _weight(taken)
 
     def pop(self) -> Taken:
         taken = self.waiting.popleft()
-        self.values -= size_of(taken)
+        self.weight -= _weight(taken)
         return taken
 
 
@@ -125,7 +131,7 @@ class Intake:
         self._most = most
         self._lock = threading.Lock()
         self._lines: dict[str, _Line] = {}
-        self._values = 0
+        self._weight = 0
         self._signs: dict[tuple[str, str], Taken] = {}
         self._notable: list[Taken] = []
         self._unread: dict[tuple[str, str], Unread] = {}
@@ -135,8 +141,8 @@ class Intake:
 
     @property
     def waiting(self) -> int:
-        """How many values wait."""
-        return self._values
+        """How many values wait, long ones counted as several."""
+        return self._weight
 
     def put(self, telemetry: Iterable[Taken], notable: Iterable[Taken], now: float) -> list[Taken]:
         """Take in what came. Return signs of life that newer ones replace: they are settled."""
@@ -147,9 +153,9 @@ class Intake:
                 if line is None:
                     line = self._lines[name] = _Line()
                 line.append(taken)
-                self._values += size_of(taken)
+                self._weight += _weight(taken)
             replaced = [old for taken in notable for old in self._put_notable(taken)]
-            if self._values > self._most:
+            if self._weight > self._most:
                 self._shed(now)
         return replaced
 
@@ -193,34 +199,34 @@ class Intake:
     def _take_telemetry(self, most: int) -> list[Taken]:
         found: list[Taken] = []
         left = most
-        for name in sorted(self._lines, key=lambda name: self._lines[name].values):
+        for name in sorted(self._lines, key=lambda name: self._lines[name].weight):
             line = self._lines[name]
-            if line.values <= left:
+            if line.weight <= left:
                 found += line.waiting
-                left -= line.values
-                self._values -= line.values
+                left -= line.weight
+                self._weight -= line.weight
                 del self._lines[name]
                 continue
             while left > 0:
                 taken = line.pop()
                 found.append(taken)
-                left -= size_of(taken)
-                self._values -= size_of(taken)
+                left -= _weight(taken)
+                self._weight -= _weight(taken)
         return found
 
     def _shed(self, now: float) -> None:
-        while self._values > self._most:
-            name = max(self._lines, key=lambda name: self._lines[name].values)
+        while self._weight > self._most:
+            name = max(self._lines, key=lambda name: self._lines[name].weight)
             line = self._lines[name]
             # As far as the next noisiest one, or as needed, so that few look-ups are made.
             for _ in range(max(1, len(line.waiting) // 100)):
-                if self._values <= self._most:
+                if self._weight <= self._most:
                     break
                 self._count_shed(name, line.pop(), now)
 
     def _count_shed(self, name: str, taken: Taken, now: float) -> None:
         lost = size_of(taken)
-        self._values -= lost
+        self._weight -= _weight(taken)
         self.shed += lost
         known = self._shedding.get(name)
         if known is None or now - known.shed_at > _SAME_GAP:

@@ -429,6 +429,7 @@ class Notification(models.Model):
             models.Index(
                 fields=["recipient", "-created_at", "-id"], name="notification_of_recipient"
             ),
+            models.Index(fields=["-created_at", "-id"], name="notification_newest"),
         ]
 
 

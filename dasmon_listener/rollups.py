@@ -2,7 +2,7 @@
 
 A pass takes what was received since the last one, and a while before that for transactions that
 committed late. It writes only minutes that changed, so it may be repeated at will. Hours are
-written when they are over; what is younger is read from minutes and samples (`selectors.pv_series`).
+written when they are over; what is younger is read from minutes and samples (`pv_series`).
 """
 
 import datetime as dt
@@ -93,7 +93,7 @@ def _pass(
 ) -> tuple[int, int]:
     hours_begin = _FIRST if done_before is None else floor(done_before, Grain.HOUR.unit)
     hours_done = floor(before, Grain.HOUR.unit)
-    values = {
+    values: dict[str, Any] = {
         "since": _FIRST if done_before is None else done_before - _LATE_COMMITS,
         "kept_since": _kept_since(before),
         "until": floor(before, Grain.MINUTE.unit),
@@ -128,7 +128,7 @@ def _hours(
 ) -> int:
     if begin >= done and not series:
         return 0
-    values = {"begin": begin, "done": done, "series": series, "minutes": minutes}
+    values: dict[str, Any] = {"begin": begin, "done": done, "series": series, "minutes": minutes}
     cursor.execute(ROLLUPS["hours"], values)
     return int(cursor.rowcount)
 

@@ -19,6 +19,16 @@ from workflow_manager.broker.stomp_broker import StompPublisher
 
 # What of our own environment the processes may see; their configuration is added to it.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "TMPDIR")
+# Without them the demo tells nobody: there is no mail server, and it lives on a private address.
+_NOTIFYING = (
+    "EMAIL_HOST",
+    "EMAIL_PORT",
+    "EMAIL_USER",
+    "EMAIL_PASS",
+    "EMAIL_TLS",
+    "EMAIL_FROM",
+    "WEBHOOK_ALLOWED_NETWORKS",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,9 @@ def django_environment(plan: Plan) -> dict[str, str]:
     user, password = plan.broker_user("workflow")
     return {
         **inherited_environment(),
+        **{name: os.environ[name] for name in _NOTIFYING if name in os.environ},
         **plan.postgres.environment,
+        "WEB_ADDRESS": plan.web_url,
         "PYTHONUNBUFFERED": "1",
         "DJANGO_SETTINGS_MODULE": "webmon.settings",
         "APP_SECRET": plan.secrets.application,

@@ -88,7 +88,7 @@ def _error_of(deliveries: Sequence[Delivery], facility_root: PurePosixPath) -> E
             # is kept with the reason, and the log has the traceback.
             if not is_database_away(error):
                 return error
-            if not (_is_suspicious(error) and _database_answers()):
+            if not (is_suspicious(error) and database_answers()):
                 raise DatabaseAwayError(str(error)) from error
             if attempt + 1 == attempts:
                 return error
@@ -107,7 +107,7 @@ def is_database_away(error: Exception) -> bool:
     return isinstance(error, Error) and state is not None and state.startswith(_SERVER_TROUBLE)
 
 
-def _is_suspicious(error: Exception) -> bool:
+def is_suspicious(error: Exception) -> bool:
     """Whether the message may have brought it about: out of time or memory, or the end of ours."""
     state = _state(error)
     return state is None or state.startswith(_PERHAPS_OURS)
@@ -117,7 +117,8 @@ def _state(error: Exception) -> str | None:
     return getattr(error.__cause__, "sqlstate", None)
 
 
-def _database_answers() -> bool:
+def database_answers() -> bool:
+    """Ask on a new connection."""
     connection.close()
     try:
         with connection.cursor() as cursor:

@@ -63,8 +63,9 @@ class Envelope:
     """One series: a list entry for each bucket with samples, or for each sample if they are few.
 
     `at` are seconds since 1970: where buckets begin, or the times of samples. `count` counts all
-    samples; the others are of finite numbers, None where there was none. `texts` are the times and
-    texts of samples that are no numbers, for the level `raw` only.
+    samples; the others are of finite numbers, None where there was none; a mean of minutes or hours
+    weighs them by `count`. `texts` are the times and texts of samples that are no finite numbers,
+    the newest as many as there may be points, for the level `raw` only.
     """
 
     name: str

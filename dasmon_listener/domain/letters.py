@@ -65,11 +65,11 @@ class Letter:
     def headline(self) -> str:
         if self.cause == TEST:
             return _TEST_TEXT
-        return f"{self.instrument.upper()}: {self.alarm} ({self._state})"
+        return " ".join(f"{self.instrument.upper()}: {self.alarm} ({self._state})".split())
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        """What is known, with its names."""
+        """What is known, with its names; one line each, so that none can pretend to be another."""
         known = [
             ("Level", self.level),
             ("Message", self.message),
@@ -77,7 +77,7 @@ class Letter:
             ("Raised", self._shown(self.raised_at)),
             ("Over", self._shown(self.over_at)),
         ]
-        return [(name, value) for name, value in known if value]
+        return [(name, " ".join(value.split())) for name, value in known if value]
 
     @property
     def _state(self) -> str:

@@ -26,7 +26,6 @@ def canonical(number: float) -> str:
     return f"{sign}{kept[0]}{point}e+{len(digits) - 1}"
 
 
-@lru_cache(maxsize=50_000)
 def read(came: str | None) -> tuple[str | None, str | None]:
     """The number in PostgreSQL's words, and the text where the number does not say all.
 
@@ -34,6 +33,10 @@ def read(came: str | None) -> tuple[str | None, str | None]:
     """
     if came is None:
         return None, None
+    return _remembered(came) if len(came) <= _LONGEST_REMEMBERED else _parsed(came)
+
+
+def _parsed(came: str) -> tuple[str | None, str | None]:
     try:
         number = float(came)
     except ValueError:
@@ -42,3 +45,8 @@ def read(came: str | None) -> tuple[str | None, str | None]:
         return None, came
     written = canonical(number)
     return written, (None if written == came else came)
+
+
+# Many values are the same again and again.
+_remembered = lru_cache(maxsize=50_000)(_parsed)
+_LONGEST_REMEMBERED = 40

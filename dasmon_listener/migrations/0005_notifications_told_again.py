@@ -45,6 +45,10 @@ class Migration(migrations.Migration):
                 fields=["recipient", "-created_at", "-id"], name="notification_of_recipient"
             ),
         ),
+        migrations.AddIndex(
+            model_name="notification",
+            index=models.Index(fields=["-created_at", "-id"], name="notification_newest"),
+        ),
         migrations.AddConstraint(
             model_name="notification",
             constraint=models.UniqueConstraint(

@@ -32,7 +32,7 @@ ORDER BY wanted.place
 SELECT series_id, date_part('epoch', bucket), minimum, maximum,
     CASE WHEN abs(total) < 1e-280 THEN 0 ELSE total / weight END, last[2], count, others
 FROM (
-    SELECT series_id, date_bin(%(width)s, at, 'epoch') AS bucket,
+    SELECT series_id, date_bin(%(width)s::interval, at, 'epoch') AS bucket,
         min(minimum) AS minimum, max(maximum) AS maximum,
         sum(mean * count) AS total, sum(count) FILTER (WHERE mean IS NOT NULL) AS weight,
         max(ARRAY[date_part('epoch', at), last]) FILTER (WHERE last IS NOT NULL) AS last,
@@ -40,19 +40,20 @@ FROM (
     FROM (
         SELECT at, minimum, maximum, mean, last, series_id, count, false AS is_other
         FROM dasmon_hour
-        WHERE series_id = ANY(%(series)s) AND at >= %(hours_begin)s AND at < %(hours_end)s
+        WHERE series_id = ANY(%(series)s::int[]) AND at >= %(hours_begin)s AND at < %(hours_end)s
         UNION ALL
         SELECT at, minimum, maximum, mean, last, series_id, count, false
         FROM dasmon_minute
-        WHERE series_id = ANY(%(series)s) AND at >= %(minutes_begin)s AND at < %(minutes_end)s
+        WHERE series_id = ANY(%(series)s::int[]) AND at >= %(minutes_begin)s AND at < %(minutes_end)s
         UNION ALL
-        SELECT at, number, number, least(greatest(number, -1e280), 1e280), number, series_id, 1,
-            number IS NULL
+        SELECT at, number, number,
+            CASE WHEN number IS NOT NULL THEN least(greatest(number, -1e280), 1e280) END, number,
+            series_id, 1, number IS NULL
         FROM (
             SELECT at, series_id,
                 CASE WHEN value > '-Infinity' AND value < 'Infinity' THEN value END AS number
             FROM dasmon_sample
-            WHERE series_id = ANY(%(series)s) AND at >= %(samples_begin)s AND at < %(samples_end)s
+            WHERE series_id = ANY(%(series)s::int[]) AND at >= %(samples_begin)s AND at < %(samples_end)s
         ) AS sample
     ) AS read
     GROUP BY series_id, bucket

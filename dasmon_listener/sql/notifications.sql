@@ -111,20 +111,21 @@ FROM unnest(%(alarms)s::bigint[], %(words)s::text[]) AS told (alarm_id, words)
 -- `per_host` at once, those under way included, so that one that is slow leaves room for others.
 -- What is told of an alarm keeps its order for each recipient.
 -- A claim that ran out is one whose worker died: `is_lost`.
-WITH waiting AS (
+WITH unsettled AS (
     SELECT n.id, n.due_at, n.claimed_until > %(now)s AS is_under_way,
+        lower(substring(r.address FROM '^https?://([^/?#]*)')) AS host,
         row_number() OVER (
-            PARTITION BY lower(substring(r.address FROM '^https?://([^/?#]*)'))
-            ORDER BY n.claimed_until > %(now)s DESC NULLS LAST, n.due_at, n.id
-        ) AS place
+            PARTITION BY n.recipient_id, n.alarm_id, CASE WHEN n.alarm_id IS NULL THEN n.id END
+            ORDER BY n.id
+        ) AS turn
     FROM dasmon_notification n
     JOIN dasmon_recipient r ON r.id = n.recipient_id
-    WHERE n.sent_at IS NULL AND n.given_up_at IS NULL AND n.due_at <= %(now)s
-      AND NOT EXISTS (
-        SELECT FROM dasmon_notification earlier
-        WHERE earlier.recipient_id = n.recipient_id AND earlier.alarm_id = n.alarm_id
-          AND earlier.id < n.id AND earlier.sent_at IS NULL AND earlier.given_up_at IS NULL
-      )
+    WHERE n.sent_at IS NULL AND n.given_up_at IS NULL
+), waiting AS (
+    SELECT id, due_at, is_under_way, row_number() OVER (
+        PARTITION BY host ORDER BY is_under_way DESC NULLS LAST, due_at, id
+    ) AS place
+    FROM unsettled WHERE turn = 1 AND due_at <= %(now)s
 ), chosen AS (
     SELECT n.id, n.claimed_until IS NOT NULL AS is_lost
     FROM dasmon_notification n

@@ -23,7 +23,7 @@ SELECT received_before FROM dasmon_rolled_up WHERE id = 1
 -- of them belong to hours that were done.
 WITH heard AS (
     SELECT series_id, minute, min(number) AS minimum, max(number) AS maximum,
-        sum(least(greatest(number, -1e280), 1e280)) AS total, count(number) AS numbers,
+        sum(least(greatest(number, -1e280), 1e280)) FILTER (WHERE number IS NOT NULL) AS total, count(number) AS numbers,
         max(at) FILTER (WHERE number IS NOT NULL) AS last_at, count(*) AS count,
         max(received_at) AS received_at
     FROM (
@@ -51,7 +51,7 @@ WITH heard AS (
     SELECT late.series_id, late.minute, s.*
     FROM late CROSS JOIN LATERAL (
         SELECT min(number) AS minimum, max(number) AS maximum,
-            sum(least(greatest(number, -1e280), 1e280)) AS total, count(number) AS numbers,
+            sum(least(greatest(number, -1e280), 1e280)) FILTER (WHERE number IS NOT NULL) AS total, count(number) AS numbers,
             max(at) FILTER (WHERE number IS NOT NULL) AS last_at, count(*) AS count
         FROM (
             SELECT at,

@@ -3,6 +3,7 @@
 On Artemis only those run that name it: a run's whole way, and what is killed on it.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ SCREENSHOTS = Path(__file__).parents[2] / "test-results"
 def facility(request: pytest.FixtureRequest) -> Iterator[Facility]:
     if reason := require(request.param):
         pytest.skip(reason)
+    # Webhooks of the tests are on this machine.
+    os.environ.setdefault("WEBHOOK_ALLOWED_NETWORKS", "127.0.0.0/8")
     with running_facility(request.param) as running:
         yield running
 

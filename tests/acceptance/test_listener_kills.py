@@ -39,8 +39,18 @@ class Load:
     plant: Facility
     sent: dict[tuple[str, int], float] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
+    heard_since: float = 0.0
+    thread: threading.Thread = field(init=False)
 
-    def run(self) -> None:
+    def begin(self) -> None:
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def end(self) -> None:
+        self.stop.set()
+        self.thread.join()
+
+    def _run(self) -> None:
         broker = self.plant.endpoints.broker
         config = BrokerConfig(((broker.host, broker.port),), broker.user, broker.password)
         with closing(StompPublisher(config)) as publisher:
@@ -64,7 +74,13 @@ class Load:
     def missing(self) -> dict[tuple[str, int], float]:
         """What was sent and is not stored, and when it was sent."""
         stored = set(self.plant.query(_SEQUENCES))
-        return {key: at for key, at in self.sent.items() if key not in stored}
+        return {
+            key: at for key, at in self.sent.items() if key not in stored and at >= self.heard_since
+        }
+
+    def has_settled(self, since: float) -> bool:
+        """Whether all that was sent later is there."""
+        return all(at < since for at in self.missing().values())
 
     def is_stored_since(self, moment: float) -> bool:
         """Whether something that was sent later has arrived."""
@@ -84,15 +100,14 @@ def plant(request: pytest.FixtureRequest) -> Iterator[Facility]:
 @pytest.fixture
 def load(plant: Facility) -> Iterator[Load]:
     load = Load(plant)
-    thread = threading.Thread(target=load.run)
-    thread.start()
+    load.begin()
     began = time.time()
     try:
         assert plant.await_true(lambda: load.is_stored_since(began), 60)
+        load.heard_since = time.time()
         yield load
     finally:
-        load.stop.set()
-        thread.join()
+        load.end()
 
 
 def with_brokers(*names: str) -> pytest.MarkDecorator:
@@ -114,11 +129,10 @@ def survive(
         )
         assert recovered, plant.log("dasmon_listener")
         holes.append((began, _first_stored_since(load, back)))
-    load.stop.set()
-    settled = time.time()
+    load.end()
     # What was sent last has arrived, so all that ever will has.
-    last = max(load.sent.values())
-    assert plant.await_true(lambda: load.is_stored_since(last - 1), 30), settled
+    since = holes[-1][1]
+    assert plant.await_true(lambda: load.has_settled(since), 20), plant.log("dasmon_listener")
     return holes
 
 
@@ -151,7 +165,7 @@ def check_nothing_twice(plant: Facility) -> None:
 
 @with_brokers("embedded", "activemq")
 def test_the_listener_is_killed(plant: Facility, load: Load) -> None:
-    holes = survive(plant, load, lambda: plant.kill("dasmon_listener"), times=3)
+    holes = survive(plant, load, lambda: plant.kill("dasmon_listener"), times=2)
     check_losses(load, holes)
     check_gaps(plant, load)
     check_nothing_twice(plant)

@@ -15,7 +15,7 @@ from webmon.accounts import policies
 from webmon.notifications.forms import DAYS
 from workflow_manager.selectors import Position
 
-ROWS = 50
+ROWS = 25
 _CAUSES = {
     Notification.Cause.RAISED: "raised",
     Notification.Cause.ESCALATED: "not acknowledged",
@@ -198,11 +198,11 @@ def _state(row: Notification) -> str:
 
 
 def _why(row: Notification, state: str, tries: tuple[AttemptLine, ...]) -> str:
-    """The sentence beside the state; of what waits, what it waits for."""
+    """The sentence beside the state: why not, or the first line of the newest answer."""
     if state == "skipped":
         return row.dropped_because
-    if state == "failed" or (state == "waiting" and tries):
-        return tries[-1].answer.partition("\n")[0] if tries else ""
+    if tries:
+        return tries[-1].answer.partition("\n")[0]
     if state == "waiting" and row.due_at > row.created_at:
         return "Postponed: quiet hours, or the alarm comes and goes."
     return ""

@@ -11,14 +11,10 @@ from psycopg.rows import namedtuple_row
 
 from workflow_manager.sql import MOVING_IN
 
-# What is not moved yet, and where it will go. Its rows stay where they are until then.
+# What is not moved yet; its rows stay where they are until then. What the listener has is moved by
+# its own import.
 LEFT_FOR_LATER = (
     "report_statusqueuemessagecount",
-    "dasmon_parameter",
-    "dasmon_activeinstrument",
-    "dasmon_usernotification",
-    "pvmon_pvname",
-    "pvmon_monitoredvariable",
     "reduction_reductionproperty",
     "reduction_choice",
     "users_sitenotification",

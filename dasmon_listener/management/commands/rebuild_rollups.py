@@ -20,9 +20,10 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        day = {"type": _day, "required": True}
-        parser.add_argument("--from", dest="first", help="the first day, as YYYY-MM-DD", **day)
-        parser.add_argument("--to", dest="last", help="the last day", **day)
+        for option, name in (("--from", "first"), ("--to", "last")):
+            parser.add_argument(
+                option, dest=name, type=_day, required=True, help=f"the {name} day, as YYYY-MM-DD"
+            )
 
     def handle(self, *_args: Any, first: datetime, last: datetime, **_options: Any) -> None:
         kept = day_partitions()

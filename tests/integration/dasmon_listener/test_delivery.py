@@ -12,9 +12,17 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from dasmon_listener import delivery, notifications
+from dasmon_listener import alarms, delivery, notifications
 from dasmon_listener.domain.levels import Level
-from dasmon_listener.models import Alarm, AlarmSetting, DeliveryAttempt, Notification, Recipient
+from dasmon_listener.domain.signals import SignalReport
+from dasmon_listener.models import (
+    Alarm,
+    AlarmEvent,
+    AlarmSetting,
+    DeliveryAttempt,
+    Notification,
+    Recipient,
+)
 from tests.integration.dasmon_listener import telling
 from tests.integration.dasmon_listener.others import Hook, MailServer, hook, mail_server, say
 from tests.integration.dasmon_listener.telling import MINUTE, MORNING, NIGHT, NOW
@@ -247,6 +255,45 @@ def test_escalation_ends_with_the_acknowledgement(webhook: Hook) -> None:
     notifications.escalate(NOW + 3 * MINUTE)
     Alarm.objects.filter(pk=other.pk).update(acknowledged_at=NOW)
     assert delivery.deliver_due(NOW + 3 * MINUTE) == 0
+
+
+def test_a_signal_is_told_escalated_and_over(webhook: Hook) -> None:
+    """From what DASMON says to what the other side hears, and what the log keeps."""
+    listener(webhook)
+    listener(webhook, "/chief", owner="chief", escalate_after=MINUTE)
+    telling.instrument("arcs")
+
+    def says(level: Level | None, at: datetime) -> None:
+        report = SignalReport("arcs", "SID_ADS", level, "SNS.DASMON", "ADS is off", sent_at=at)
+        alarms.receive([report], at)
+        delivery.deliver_due(at)
+
+    says(Level.ERROR, NOW)
+    says(Level.ERROR, NOW + SECOND)
+    assert causes(webhook) == ["raised"]
+    notifications.escalate(NOW + MINUTE)
+    delivery.deliver_due(NOW + MINUTE)
+    assert causes(webhook) == ["raised", "escalated"]
+    says(None, NOW + 2 * MINUTE)
+    assert causes(webhook) == ["raised", "escalated", "over", "over"]
+    assert not Notification.objects.filter(sent_at=None).exists()
+    events = list(AlarmEvent.objects.order_by("at", "id").values_list("what", flat=True))
+    assert events[:2] == ["raised", "escalated"] and "over" in events[2:]
+    says(Level.ERROR, NOW + 3 * MINUTE)
+    assert causes(webhook)[4:] == ["raised"]
+
+
+def test_a_latched_alarm_that_comes_again_is_told_again(webhook: Hook) -> None:
+    listener(webhook)
+    arcs, by = telling.instrument("arcs"), telling.person()
+    alarms.describe(arcs, "SID_ADS", guidance="Call 555.", is_latched=True, by=by)
+    for minute, level in enumerate((Level.ERROR, None, Level.ERROR, None)):
+        at = NOW + minute * MINUTE
+        alarms.receive([SignalReport("arcs", "SID_ADS", level, "", "", sent_at=at)], at)
+        delivery.deliver_due(at)
+    assert Alarm.objects.count() == 1
+    assert causes(webhook) == ["raised", "over", "raised", "over"]
+    assert json.loads(webhook.bodies[0])["guidance"] == "Call 555."
 
 
 def test_a_test_is_tried_once(webhook: Hook) -> None:

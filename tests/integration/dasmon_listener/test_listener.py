@@ -4,16 +4,21 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
+import psycopg
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 
 from dasmon_listener import daemon
 from dasmon_listener.config import ListenerConfig
-from dasmon_listener.models import Latest
+from dasmon_listener.domain.series import Kind
+from dasmon_listener.models import Gap, Latest, Series
+from dasmon_listener.turn import Turn
 from workflow_manager.broker.memory import MemoryBroker
 from workflow_manager.broker.ports import OutgoingMessage
+from workflow_manager.models import Instrument
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,11 +35,11 @@ CONFIG = ListenerConfig(
 
 
 @contextmanager
-def listening(broker: MemoryBroker, config: ListenerConfig = CONFIG) -> Iterator[None]:
+def listening(broker: MemoryBroker, name: str = "first") -> Iterator[None]:
     stop = threading.Event()
 
     def work() -> None:
-        daemon.run(broker.subscriber(), broker.publisher(), config, stop)
+        daemon.run(broker.subscriber(), broker.publisher(), CONFIG, stop, name)
         connection.close()
 
     thread = threading.Thread(target=work)
@@ -59,6 +64,18 @@ def send(broker: MemoryBroker, topic: str, body: object) -> None:
     broker.publisher().publish([message])
 
 
+def database() -> str:
+    parameters = connection.get_connection_params()
+    wanted = ("dbname", "user", "password", "host", "port")
+    return psycopg.conninfo.make_conninfo(**{name: parameters[name] for name in wanted})
+
+
+def own_session() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
+
+
 def samples(name: str) -> list[tuple[float | None, str | None]]:
     with connection.cursor() as cursor:
         cursor.execute(
@@ -80,3 +97,80 @@ def test_a_value_of_dasmon_is_kept_and_shown() -> None:
     assert samples("run_title") == [(None, "Cold")]
     latest = Latest.objects.get(series__name="count_rate", series__instrument__name="arcs")
     assert (latest.value, latest.text) == (90210.4, None)
+
+
+def test_nobody_is_told_more_than_four_times_a_second() -> None:
+    broker = MemoryBroker()
+    with listening(broker), psycopg.connect(database()) as watching:
+        until(lambda: samples("system_dasmon_listener_pid"))
+        watching.autocommit = True
+        watching.execute("LISTEN webmon")
+        began = time.monotonic()
+        for number in range(200):
+            send(broker, "/topic/SNS.ARCS.APP.DASMON", {"x": number})
+        until(lambda: samples("x")[199:])
+        lasted = time.monotonic() - began
+        keys = [each.payload for each in watching.notifies(timeout=0.5)]
+    assert 1 <= keys.count("values arcs") <= 4 * lasted + 2
+
+
+def test_nothing_is_lost_or_stored_twice_when_the_database_ends_our_sessions() -> None:
+    broker = MemoryBroker()
+    with listening(broker), psycopg.connect(database(), autocommit=True) as other:
+        until(lambda: samples("system_dasmon_listener_pid"))
+        for number in range(300):
+            send(broker, "/topic/SNS.ARCS.APP.DASMON", {"x": number})
+            if number % 100 == 50:
+                other.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND query ~ 'dasmon' "
+                    "AND pid <> pg_backend_pid() AND pid <> %s",
+                    [own_session()],
+                )
+        until(lambda: len(samples("x")) >= 300)
+    assert sorted(value for value, _ in samples("x") if value is not None) == list(range(300))
+
+
+def test_of_two_listeners_one_writes_and_the_other_takes_over() -> None:
+    broker = MemoryBroker()
+    with ExitStack() as second:
+        with listening(broker):
+            until(lambda: samples("system_dasmon_listener_pid"))
+            second.enter_context(listening(broker, "second"))
+            for number in range(50):
+                send(broker, "/topic/SNS.ARCS.APP.DASMON", {"x": number})
+            until(lambda: len(samples("x")) >= 50)
+        until(lambda: len(samples("system_dasmon_listener_pid")) == 2)
+        until(lambda: Gap.objects.filter(reason=daemon.NOBODY_LISTENED).exists())
+        send(broker, "/topic/SNS.ARCS.APP.DASMON", {"y": 1})
+        until(lambda: samples("y"))
+    assert (len(samples("x")), len(samples("y"))) == (50, 1)
+
+
+def test_a_session_that_was_lost_gives_up_its_turn() -> None:
+    """The server may hold a lock for a client that it cannot reach any more."""
+    turn = Turn()
+    assert turn.is_ours()
+    assert turn.is_ours()
+    lost, connection.connection = connection.connection, None
+    assert turn.is_ours()
+    with pytest.raises(psycopg.OperationalError):
+        lost.execute("SELECT 1")
+    with psycopg.connect(database()) as other:
+        (is_free,) = other.execute(
+            "SELECT pg_try_advisory_lock(hashtext('dasmon listener'))"
+        ).fetchone() or (True,)
+    connection.close()
+    assert not is_free
+
+
+def test_pages_are_told_of_pvs_that_came_through_the_functions() -> None:
+    broker = MemoryBroker()
+    instrument = Instrument.objects.create(name="cncs")
+    series = Series.objects.create(instrument=instrument, name="temp", kind=Kind.PV)
+    with listening(broker), psycopg.connect(database(), autocommit=True) as watching:
+        until(lambda: samples("system_dasmon_listener_pid"))
+        watching.execute("LISTEN webmon")
+        Latest.objects.create(series=series, at=Now(), received_at=Now(), value=1)
+        with closing(watching.notifies(timeout=20)) as notices:
+            assert any(each.payload == "values cncs" for each in notices)

@@ -223,7 +223,7 @@ def test_the_log_is_read_in_parts(
     made = [told(to, alarm=f"alarm {number}") for number in range(120)]
     Notification.objects.update(created_at=timezone.now())
     address, seen = PAGE, []
-    for _ in range(3):
+    for _ in range(5):
         with django_assert_max_num_queries(10):
             page = value(user, address)
         seen += [row["id"] for row in page["log"]]

@@ -92,3 +92,14 @@ def test_many_kinds_of_unread_messages_become_one() -> None:
     unread = intake.take(10).unread
     assert len(unread) == 1_001
     assert sum(each.times for each in unread) == 5_000
+
+
+def test_long_texts_count_as_many_values() -> None:
+    intake = Intake(most=1_000)
+    long = [values("cncs", NOW + i, number=1) for i in range(20)]
+    for taken in long:
+        taken.body = bytes(20_000)
+    intake.put(long, [], NOW)
+    batch = intake.take(1_000)
+    assert batch.telemetry == long[10:]
+    assert batch.gaps == [Missing("cncs", NOW, NOW + 9, 10, SHED_REASON)]

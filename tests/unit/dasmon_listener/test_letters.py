@@ -65,6 +65,12 @@ def test_an_email_says_what_when_and_what_to_do() -> None:
     assert "nobody has acknowledged it" in letter(letters.ESCALATED).headline
 
 
+def test_no_text_of_strangers_pretends_to_be_a_line_of_ours() -> None:
+    shown = letter(alarm="x\nLevel: info", message="y\r\nRaised: never").text.splitlines()
+    assert shown[0] == "ARCS: x Level: info (error)"
+    assert "Message: y Raised: never" in shown
+
+
 def test_a_test_names_no_alarm() -> None:
     test = Letter(3, letters.TEST, ZoneInfo("UTC"), AT)
     assert test.text == "This is a test that you asked for. There is no alarm.\n"
@@ -96,7 +102,7 @@ def test_nothing_in_slack_is_markup() -> None:
     shown = letters.slack(letter(alarm=HOSTILE, message=HOSTILE))
     assert "<" not in shown["text"] and "&lt;!channel&gt;" in shown["text"]
     assert [block["text"]["type"] for block in shown["blocks"]] == ["plain_text"] * 3
-    assert HOSTILE in shown["blocks"][2]["text"]["text"]
+    assert "<!channel> *bold*" in shown["blocks"][2]["text"]["text"]
 
 
 def test_nothing_in_teams_is_markup() -> None:

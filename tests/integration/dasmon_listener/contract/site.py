@@ -119,7 +119,7 @@ class Site:
         self.await_latest(instrument, f"system_{sentinel}" if kind == "status" else sentinel)
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        return self.database.execute(statement, values).fetchall()  # type: ignore[arg-type]
+        return self.database.execute(statement, values).fetchall()
 
     def alarms(self, instrument: str, name: str) -> list[tuple[Any, ...]]:
         """Level, source, message, repeats, whether it is over: of every occurrence."""

@@ -24,6 +24,7 @@ def old_monitoring(django_db_setup: None) -> Iterator[OldDatabase]:
 def old(old_monitoring: OldDatabase) -> OldDatabase:
     old_monitoring.clear()
     old_monitoring.link.execute(
-        "TRUNCATE dasmon_parameter, pvmon_pvname, dasmon_usernotification RESTART IDENTITY CASCADE"
+        "TRUNCATE dasmon_parameter, pvmon_pvname, dasmon_usernotification, auth_user"
+        " RESTART IDENTITY CASCADE"
     )
     return old_monitoring

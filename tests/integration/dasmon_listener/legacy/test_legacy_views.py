@@ -33,7 +33,7 @@ WHERE i.name = %s ORDER BY m.id
 """
 
 
-def ask(statement: str, *values: object) -> list[tuple[Any, ...]]:
+def ask(statement: str, *values: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL search_path = legacy, public")
         cursor.execute(statement, list(values) or None)
