@@ -5,23 +5,36 @@ bin/bench workflow --bar P2a,P3 --broker activemq
 bin/bench faults --help                     runs while everything is killed in random order
 bin/bench pages --runs 1000000
 bin/bench dasmon --minutes 10               status values; memory from three minutes on
-bin/bench pv                                PVs into the database, and ranges of them
+bin/bench pv --part zoom                    PVs: functions, series, a year zoomed in a browser
 bin/bench demo                              how soon it answers, and what it weighs
 """
 
 import argparse
-import importlib
-import importlib.util
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import dasmon, faults, first_light, pages, workflow
+from benchmarks import (
+    dasmon,
+    faults,
+    first_light,
+    pages,
+    pv_functions,
+    pv_series,
+    pv_zoom,
+    workflow,
+)
 from benchmarks.plant import bare_plant
 from benchmarks.result import Result, table
 from benchmarks.workflow import BARS, BROKERS, Amounts, running_broker
+
+PV_PARTS: Mapping[str, Callable[[], Sequence[Result]]] = {
+    "functions": pv_functions.measure,
+    "series": pv_series.measure,
+    "zoom": pv_zoom.measure,
+}
 
 
 def main() -> int:
@@ -48,7 +61,7 @@ def _options() -> argparse.Namespace:
     pages_parser = kinds.add_parser("pages", help="P6")
     pages_parser.add_argument("--runs", type=int, default=100_000, help="in the database (100000)")
     pages_parser.set_defaults(measure=lambda options: pages.measure(options.runs))
-    kinds.add_parser("pv", help="P8 and P9").set_defaults(measure=_pv)
+    _add_pv(kinds.add_parser("pv", help="P8 and P9"))
     kinds.add_parser("demo", help="first light of P12").set_defaults(
         measure=lambda _: first_light.measure()
     )
@@ -92,11 +105,14 @@ def _dasmon(options: argparse.Namespace) -> list[Result]:
         return dasmon.measure(plant, options.broker, options.rate, 60 * options.minutes)
 
 
-def _pv(_: argparse.Namespace) -> list[Result]:
-    # The modules use the same server: the second one finds what the first one left.
-    names = [f"benchmarks.{name}" for name in ("pv_functions", "pv_series")]
-    modules = [importlib.import_module(name) for name in names if importlib.util.find_spec(name)]
-    return [result for module in modules for result in module.measure()]
+def _add_pv(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--part", choices=[*PV_PARTS, "all"], default="all")
+    parser.set_defaults(measure=_pv)
+
+
+def _pv(options: argparse.Namespace) -> list[Result]:
+    wanted = PV_PARTS if options.part == "all" else (options.part,)
+    return [result for part in wanted for result in PV_PARTS[part]()]
 
 
 def _bars(text: str) -> Sequence[str]:

@@ -9,7 +9,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -94,13 +94,20 @@ class _Person:
 @contextmanager
 def full_facility(runs: int) -> Iterator[Plan]:
     """A database with `runs` runs and one web process."""
+    with web_alone(lambda database: fill(database, runs)) as plan:
+        yield plan
+
+
+@contextmanager
+def web_alone(prepare: Callable[[str], None]) -> Iterator[Plan]:
+    """A database, to whose address `prepare` writes something first, and one web process."""
     with tempfile.TemporaryDirectory(prefix="webmon-bench-") as folder:
         state = State(Path(folder))
         supervisor = Supervisor(state.logs, facility.ROOT, threading.Event())
         plan = facility.plan(state, Wishes(0, simulator=False, broker=None))
         try:
             facility.start_database_and_broker(supervisor, plan)
-            fill(plan.postgres.url, runs)
+            prepare(plan.postgres.url)
             supervisor.start(processes.web(plan))
             yield plan
         finally:

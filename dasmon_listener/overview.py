@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 
 from dasmon_listener.domain.recording import Recording, recording_state
+from dasmon_listener.domain.silence import SHORTEST_LIMIT, SignsOfLife
 from dasmon_listener.sql import OVERVIEW
 from workflow_manager.models import Instrument
 
@@ -53,6 +54,17 @@ class Sign:
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """A component of an instrument that is not heard, with its last sign."""
+
+    instrument: str
+    sign: Sign
+
+    def is_normal(self, now: dt.datetime) -> bool:
+        return SignsOfLife(self.sign.name, self.sign.heard_at, self.sign.period).is_heard(now)
+
+
+@dataclass(frozen=True, slots=True)
 class Equipped:
     """An instrument with its equipment and components.
 
@@ -90,6 +102,13 @@ def equipped_instrument(name: str) -> Equipped | None:
     signs = tuple(Sign(*row[8:]) for row in rows if row[8] is not None)
     equipment: list[Any] = [*rows[0][3:8], signs]
     return Equipped(instrument, *equipment)
+
+
+def silent_components(now: dt.datetime) -> list[Silence]:
+    """Those that are silent for too long, by the rule of the alarms, the longest first."""
+    unheard = _rows("unheard", now=now, least=SHORTEST_LIMIT)
+    found = [Silence(instrument, Sign(*row)) for instrument, *row in unheard]
+    return [each for each in found if not each.is_normal(now)]
 
 
 def newest_samples(

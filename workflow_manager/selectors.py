@@ -21,6 +21,7 @@ from django.db.models import (
     Subquery,
     Value,
 )
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from workflow_manager.domain import destinations as names
@@ -191,6 +192,18 @@ def run_of(instrument: str, number: int) -> Run | None:
     """One run with its instrument and proposal."""
     runs = Run.objects.select_related("instrument", "proposal")
     return runs.filter(instrument__name=instrument.lower(), number=number).first()
+
+
+def runs_between(
+    instrument: Instrument, start: dt.datetime, end: dt.datetime, *, limit: int
+) -> list[Run]:
+    """Runs of an instrument that began within a time, and the last before it; oldest first."""
+    runs = Run.objects.filter(instrument=instrument, created_at__lt=end)
+    before = runs.filter(created_at__lt=start).order_by("-created_at").values("created_at")[:1]
+    since = Coalesce(Subquery(before), Value(start))
+    # The newest, should there be too many of them.
+    found = _with_names(runs.filter(created_at__gte=since)).order_by("-created_at", "-id")
+    return list(found[:limit])[::-1]
 
 
 def neighbours(run: Run) -> tuple[int | None, int | None]:

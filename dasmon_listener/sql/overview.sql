@@ -70,3 +70,15 @@ CROSS JOIN LATERAL (
 ) AS sample
 WHERE series.instrument_id = %(instrument)s AND series.kind = 1 AND series.name = ANY(%(names)s)
 ORDER BY series.name, sample.at DESC;
+
+-- name: unheard
+-- Components whose silence is an alarm and that were not heard for a while, the longest first.
+SELECT
+    instrument.name, component.name, component.status, component.pid, component.heard_at,
+    component.period, component.is_expected
+FROM dasmon_component AS component
+JOIN workflow_instrument AS instrument ON instrument.id = component.instrument_id
+LEFT JOIN dasmon_equipment AS equipment ON equipment.instrument_id = instrument.id
+WHERE component.is_expected AND coalesce(equipment.is_alive, true)
+    AND component.heard_at < %(now)s - %(least)s
+ORDER BY component.heard_at;

@@ -14,6 +14,7 @@ ORDER BY m.position, m.id
 -- Names that contain a text, in whatever case; those that begin with it first.
 SELECT s.name, s.kind, l.at
 FROM dasmon_series AS s LEFT JOIN dasmon_latest AS l ON l.series_id = s.id
-WHERE s.instrument_id = %(instrument)s AND position(lower(%(part)s) IN lower(s.name)) > 0
+WHERE s.instrument_id = %(instrument)s AND s.is_recorded
+    AND position(lower(%(part)s) IN lower(s.name)) > 0
 ORDER BY position(lower(%(part)s) IN lower(s.name)) > 1, s.name, s.kind
 LIMIT %(limit)s

@@ -144,7 +144,14 @@ def test_an_instrument_s_page_follows_its_values(
     page.goto(f"{facility.endpoints.web}/dasmon/seq/")
     await_stream(page)
     mark(page)
-    say(recording=True, run_number=run, count_rate=9000, pulse_charge=23.1, pulse_freq=60)
+    say(
+        recording=True,
+        paused=False,
+        run_number=run,
+        count_rate=9000,
+        pulse_charge=23.1,
+        pulse_freq=60,
+    )
     expect(page.locator("#verdict")).to_contain_text(f"Recording · run {run}")
     page.locator("#others summary").click()
     page.fill("#filter", "pulse_f")

@@ -8,14 +8,14 @@ from typing import Any, Protocol
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.auth.models import User as Account
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 
 UPLOADS = "uploads"
 SCIENTIST = "scientist"
 TEAM_SUFFIX = "InstrumentTeam"  # of the groups of instruments, as in ARCSInstrumentTeam
 
 User = AbstractBaseUser | AnonymousUser
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 class Policy(Protocol):
@@ -110,7 +110,7 @@ def required(policy: Policy) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not policy(request.user):
                 raise PermissionDenied
             return view(request, *args, **kwargs)

@@ -4,10 +4,12 @@ import datetime as dt
 import enum
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from webmon.runs.verdict import Tone
+from webmon.system.listener import LISTENER_LATE, ListenerLine, listener_cause, listener_lines
+from webmon.system.odd_bytes import visible
 from workflow_manager import health, queues, reconciliation, selectors
 from workflow_manager.domain.liveness import AGENT_LATE, MANAGER_LATE, Liveness
 from workflow_manager.health import AgentHealth, ManagerHealth, OutboxHealth, QueueHealth
@@ -57,8 +59,10 @@ class SystemPage:
     refused: Mapping[str, str]
     rejected: int
     discrepancies: tuple[Discrepancies, ...]
+    listeners: tuple[ListenerLine, ...]
     manager_every: dt.timedelta
     agent_every: dt.timedelta
+    listener_every: dt.timedelta
     read_at: dt.datetime
 
 
@@ -137,7 +141,8 @@ def system_page(now: dt.datetime) -> SystemPage:
     answered_in = dt.timedelta(seconds=time.perf_counter() - begun)
     known, agents = selectors.health(), health.agents()
     broker, broker_at = _broker(managers)
-    tone, sentence = _cause(managers, broker, agents)
+    listeners = listener_lines()
+    tone, sentence = _cause(managers, broker, agents, listeners)
     return SystemPage(
         tone=tone,
         sentence=sentence,
@@ -152,6 +157,8 @@ def system_page(now: dt.datetime) -> SystemPage:
         refused=queues.refused(),
         rejected=known.rejected,
         discrepancies=tuple(selectors.open_discrepancies_by_instrument()),
+        listeners=listeners,
+        listener_every=LISTENER_LATE,
         manager_every=MANAGER_LATE,
         agent_every=AGENT_LATE,
         read_at=now,
@@ -168,22 +175,34 @@ def _broker(managers: Sequence[ManagerHealth]) -> tuple[Light, dt.datetime | Non
 
 
 def _cause(
-    managers: Sequence[ManagerHealth], broker: Light, agents: Sequence[AgentHealth]
+    managers: Sequence[ManagerHealth],
+    broker: Light,
+    agents: Sequence[AgentHealth],
+    listeners: Sequence[ListenerLine],
 ) -> tuple[Tone, str]:
     """The first part in the chain that is ill explains those behind it, so it is told."""
-    if not managers:
-        return Tone.BAD, "No workflow manager was ever heard: start manage.py run_workflow_manager."
-    if broker is Light.UNKNOWN:
-        return Tone.BAD, "No workflow manager runs: messages wait in the broker, nothing is lost."
-    if broker is Light.BAD:
-        return Tone.BAD, "The message broker is away: nothing arrives and nothing is sent."
-    if not any(each.liveness is Liveness.OK for each in agents):
-        return Tone.BAD, "No agent gives a sign of life: jobs wait in the broker."
+    for problem in (*_problems(managers, broker, agents), listener_cause(listeners)):
+        if problem:
+            return Tone.BAD, problem
     # One that has been silent for long was taken away: the table still shows it.
     late = [each.name for each in agents if each.liveness is Liveness.LATE]
     if late:
         return Tone.BUSY, f"Everything works but for agents that are late: {', '.join(late)}."
     return Tone.GOOD, "Every part gives its signs of life."
+
+
+def _problems(
+    managers: Sequence[ManagerHealth], broker: Light, agents: Sequence[AgentHealth]
+) -> Iterator[str]:
+    """What is wrong with the workflow, cause first."""
+    if not managers:
+        yield "No workflow manager was ever heard: start manage.py run_workflow_manager."
+    if broker is Light.UNKNOWN:
+        yield "No workflow manager runs: messages wait in the broker, nothing is lost."
+    if broker is Light.BAD:
+        yield "The message broker is away: nothing arrives and nothing is sent."
+    if not any(each.liveness is Liveness.OK for each in agents):
+        yield "No agent gives a sign of life: jobs wait in the broker."
 
 
 def _agents(agents: Sequence[AgentHealth]) -> tuple[Agent, ...]:
@@ -244,20 +263,6 @@ def rejected_page(message: RejectedMessage, *, said: str = "", problem: str = ""
         said=said,
         problem=problem,
     )
-
-
-def visible(body: bytes) -> str:
-    """The bytes as text in which nothing hides: what is not printable UTF-8 is escaped."""
-    text = body.decode("utf-8", "backslashreplace")
-    return "".join(letter if _shows(letter) else _escaped(letter) for letter in text)
-
-
-def _shows(letter: str) -> bool:
-    return letter.isprintable() or letter in "\n\t"
-
-
-def _escaped(letter: str) -> str:
-    return letter.encode("unicode_escape").decode("ascii")
 
 
 def _pretty(body: bytes) -> str:

@@ -17,6 +17,7 @@ from webmon.accounts.policies import (
 )
 from webmon.runs.pages import position
 from webmon.system import pages
+from webmon.system.listener import listener_page
 from webmon.ui.answers import answer, part_wanted
 from workflow_manager import dead_letters, selectors
 from workflow_manager.models import RejectedMessage
@@ -31,6 +32,16 @@ def system(request: HttpRequest) -> HttpResponse:
     page = pages.system_page(timezone.now())
     part = part_wanted(request) == "parts"
     return answer(request, "system/parts.html" if part else "system/system.html", page)
+
+
+@require_safe
+@required(may_see_system)
+def listener(request: HttpRequest) -> HttpResponse:
+    """How the listener is that writes what instruments report."""
+    page = listener_page(timezone.now())
+    part = part_wanted(request) == "listener"
+    template = "system/listener_parts.html" if part else "system/listener.html"
+    return answer(request, template, page)
 
 
 @require_safe

@@ -12,3 +12,12 @@ def words(value: float | None, *, digits: int = 6) -> str:
         if value == int(value):
             return f"{int(value):,}"
     return f"{value:,.{digits}g}"
+
+
+def size(count: float) -> str:
+    """Bytes, as in `1.5 GB`: in thousands, as disks are sold."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if abs(count) < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{words(count, digits=3)} TB"

@@ -9,7 +9,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from dasmon_listener.models import Gap, ListenerProcess, UnreadMessage
 from tests.integration.webmon import rows
+from tests.integration.webmon.reported import hear
 from workflow_manager.domain.steps import Phase
 from workflow_manager.models import (
     Agent,
@@ -52,6 +54,14 @@ def a_good_system() -> None:
         lag_seconds=0.031,
     )
     Agent.objects.create(name="autoreducer3", slots=4, pid="4711")
+    ListenerProcess.objects.create(
+        name="listening:7",
+        is_active=True,
+        is_connected=True,
+        values=4711000,
+        shed=12,
+        lag=dt.timedelta(seconds=0.217),
+    )
     rows.add_run("arcs", 1, phases=(Phase.DONE, Phase.STARTED, Phase.WAITING))
     Job.objects.filter(phase=Phase.STARTED.value).update(lease_until=timezone.now())
 
@@ -67,7 +77,7 @@ def test_every_part_is_shown_with_its_age(
     Discrepancy.objects.create(
         instrument=arcs, number=3, kind="number missing", settled_at=timezone.now()
     )
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(12):
         shown = value(admin)
     assert (shown["tone"], shown["broker"]) == ("good", "good")
     assert shown["managers"][0]["liveness"] == "ok"
@@ -77,7 +87,9 @@ def test_every_part_is_shown_with_its_age(
     assert shown["queues"][0]["queue"] == "REDUCTION.DATA_READY"
     assert shown["rejected"] == 1
     assert [(each["instrument"], each["count"]) for each in shown["discrepancies"]] == [("arcs", 1)]
+    assert [each["process"]["name"] for each in shown["listeners"]] == ["listening:7"]
     text = page(admin)
+    assert "listening:7" in text and "4,711,000" in text and "217 ms" in text
     assert "Every part gives its signs of life." in text
     assert "1 of 4" in text and "31 ms" in text and "4711" in text
     assert "oldest" in text and 'href="/report/arcs/1/"' in text
@@ -101,6 +113,14 @@ def test_the_first_ill_part_is_the_cause(admin: Client) -> None:
     assert "signs of life" in cause(admin)
     Agent.objects.create(name="late", seen_at=ago(minutes=3))
     assert cause(admin) == "Everything works but for agents that are late: late."
+    ListenerProcess.objects.update(lag=dt.timedelta(seconds=12))
+    assert "12 s behind" in cause(admin)
+    ListenerProcess.objects.update(is_connected=False)
+    assert "does not reach the broker" in cause(admin)
+    ListenerProcess.objects.update(is_active=False)
+    assert "none writes" in cause(admin)
+    ListenerProcess.objects.update(alive_at=ago(minutes=3))
+    assert "No DASMON listener runs" in cause(admin)
     Agent.objects.update(seen_at=ago(minutes=3))
     assert "No agent gives a sign of life" in cause(admin)
     ManagerProcess.objects.update(is_connected=False)
@@ -108,6 +128,34 @@ def test_the_first_ill_part_is_the_cause(admin: Client) -> None:
     ManagerProcess.objects.update(seen_at=ago(minutes=2))
     assert "No workflow manager runs" in cause(admin)
     assert value(admin)["tone"] == "bad"
+
+
+def test_the_listener_s_page_says_what_was_lost(
+    admin: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    a_good_system()
+    arcs = Instrument.objects.get()
+    Gap.objects.create(
+        instrument=arcs, began_at=ago(seconds=74), ended_at=ago(seconds=60), lost=5, reason="shed"
+    )
+    Gap.objects.create(began_at=ago(days=3), ended_at=ago(days=2), reason="long ago")
+    UnreadMessage.objects.create(
+        destination="SNS.ARCS.APP.DASMON", reason="no <b>", times=7, body=b"<script>\x00\xff"
+    )
+    hear(arcs, "dasmon", ago=600)
+    hear(arcs, "sms")
+    with django_assert_max_num_queries(12):
+        shown = value(admin, "/system/listener/")
+    assert (shown["tone"], shown["sentence"][:28]) == ("good", "The DASMON listener writes; ")
+    assert [(gap["instrument"], gap["lasted"]) for gap in shown["gaps"]] == [
+        ("arcs", pytest.approx(14, abs=0.1))
+    ]
+    assert [each["sign"]["name"] for each in shown["silences"]] == ["dasmon"]
+    assert shown["disk"][0].startswith("The history of values takes ")
+    text = page(admin, "/system/listener/")
+    assert "no &lt;b&gt;" in text and "&lt;script&gt;\\x00\\xff" in text
+    ListenerProcess.objects.all().delete()
+    assert "No DASMON listener was heard" in page(admin, "/system/listener/")
 
 
 def test_an_empty_system_explains_itself(admin: Client) -> None:

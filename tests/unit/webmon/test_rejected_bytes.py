@@ -2,7 +2,7 @@
 
 import pytest
 
-from webmon.system.pages import visible
+from webmon.system.odd_bytes import visible
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ def duration(value: dt.timedelta | None) -> str:
 
 @register.filter
 def milliseconds(value: dt.timedelta) -> str:
-    return f"{1000 * value.total_seconds():.2g} ms"
+    count = 1000 * value.total_seconds()
+    return f"{count:.0f} ms" if count >= 10 else f"{count:.2g} ms"
 
 
 @register.filter

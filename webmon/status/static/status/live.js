@@ -88,7 +88,7 @@ async function readAgain() {
   }
 }
 
-// Values change all the time; alarms and runs are told at once.
+// Values change all the time; alarms are told at once, and runs are read by rows.js.
 function readSoon() {
   planned ||= setTimeout(readAgain, Math.max(0, readAt + CALM - performance.now()));
 }
@@ -103,7 +103,7 @@ function filter() {
 }
 
 document.body.addEventListener("webmon:values", readSoon);
-for (const name of ["webmon:alarm", "webmon:instrument", "webmon:hello"]) {
+for (const name of ["webmon:alarm", "webmon:hello"]) {
   document.body.addEventListener(name, readAgain);
 }
 document.addEventListener("visibilitychange", readAgain);
