@@ -153,7 +153,7 @@ def is_committed(transaction: str) -> bool:
 
 
 def last_alive() -> datetime | None:
-    """When a listener last told that it lives; None if there never was one."""
+    """Until when what a listener received is surely written; None if there never was one."""
     with connection.cursor() as cursor:
         cursor.execute(INGEST["last_alive"])
         (at,) = cursor.fetchone()

@@ -88,8 +88,9 @@ INSERT INTO dasmon_gap (instrument_id, began_at, ended_at, lost, reason)
 VALUES (%(instrument)s, %(began_at)s, %(ended_at)s, %(lost)s, %(reason)s)
 
 -- name: last_alive
--- When a listener last wrote.
-SELECT max(alive_at) FROM dasmon_listener_process WHERE is_active
+-- Until when surely all that a listener received is written: it may have been killed with what it
+-- had in hand, which is as old as its last batch was, and a second.
+SELECT max(alive_at - interval '1 second' - coalesce(lag, interval '0')) FROM dasmon_listener_process WHERE is_active
 
 -- name: unread
 INSERT INTO dasmon_unread_message AS old (destination, reason, times, first_at, last_at, body)
