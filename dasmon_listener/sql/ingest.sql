@@ -141,8 +141,11 @@ JOIN dasmon_series series ON series.id = latest.series_id
 JOIN workflow_instrument instrument ON instrument.id = series.instrument_id
 WHERE latest.received_at > %(since)s AND series.kind = 0
 
--- name: transaction
-SELECT pg_current_xact_id()::text
+-- name: mark_batch
+-- Seen with the batch or not at all. A transaction's number would not tell: a server that died
+-- gives the numbers of what it lost to others.
+INSERT INTO dasmon_last_batch (id, mark) VALUES (1, %(mark)s)
+ON CONFLICT (id) DO UPDATE SET mark = excluded.mark
 
--- name: is_committed
-SELECT pg_xact_status(%(transaction)s::xid8) = 'committed'
+-- name: is_written
+SELECT EXISTS (SELECT FROM dasmon_last_batch WHERE mark = %(mark)s)
