@@ -33,6 +33,7 @@ BROKER_AWAY = "The listener had no connection to the message broker."
 _PREFETCH = 2_000
 _GATHER = 0.01  # seconds in which company of a message is waited for
 _STANDBY = 0.25  # seconds between two looks whether the right to write is free
+_LOOK = 0.05  # seconds between two looks at the connection: to make a new one takes longer
 _ON_THE_WAY = 1.0  # seconds from a message's sender through the broker to us, at most
 _AFTER_TROUBLE = 1.0  # seconds
 
@@ -116,7 +117,7 @@ class Listener:
         self._subscriber.start(self._subscriptions, self._mailbox.put)
         try:
             while not stop.is_set():
-                self._take_in(0.2)
+                self._take_in(_LOOK)
                 self._absence.look(time.time(), is_connected=self._subscriber.is_connected)
                 self._report_refused()
         finally:
