@@ -31,12 +31,16 @@ PERIOD_OF_AGENTS = timedelta(seconds=30)
 # A sender's clock may be ahead of ours by so much; beyond it our time is taken.
 _MOST_AHEAD = 60.0
 _MOST_UNREAD_ROWS = 1_000
+_MOST_COMPONENTS = 500  # of an instrument, of its central services too
 
 _NULL = "\\N"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 _TOO_MANY_VALUES = (
     "The instrument has too many different status values; those under new names are not kept."
+)
+_TOO_MANY_COMPONENTS = (
+    "The instrument has too many different components; signs of life of new ones are not kept."
 )
 _TOO_MANY_INSTRUMENTS = (
     "Too many new instruments came within an hour; this one is taken in later, "
@@ -125,7 +129,7 @@ def store(batch: Batch, register: Register) -> Stored:
         refused += _of_unknown_series(messages, numbers, register)
         rows = _rows(messages, notable, numbers, register)
         _write_rows(cursor, rows)
-        _write_components(cursor, notable, numbers)
+        refused += _write_components(cursor, notable, numbers)
         _write_gaps(cursor, batch.gaps, numbers)
         _write_unread(cursor, [*batch.unread, *refused])
         notify(cursor, CHANGES, [f"values {name}" for name in sorted(rows.instruments)])
@@ -321,19 +325,31 @@ def _quoted(text: str) -> str:
 
 def _write_components(
     cursor: CursorWrapper, notable: Iterable[Taken], numbers: Mapping[str, int]
-) -> None:
+) -> list[Unread]:
+    """Return what is of one component too many."""
     signs = {
         (each.message.topic.instrument, each.message.name): each
         for each in notable
         if isinstance(each.message, Heartbeat)
     }
-    if signs:
-        cursor.execute(INGEST["components"], _components(signs.values(), numbers))
-    answers = {each.message.name: each for each in notable if isinstance(each.message, Answer)}
-    if answers:
-        columns = _components(answers.values(), numbers)
-        columns["delays"] = [_delay(each) for each in answers.values()]
-        cursor.execute(INGEST["answers"], columns)
+    answers = {
+        (each.message.topic.instrument, each.message.name): each
+        for each in notable
+        if isinstance(each.message, Answer)
+    }
+    refused = []
+    for statement, told in (("components", signs), ("answers", answers)):
+        if told:
+            columns = _components(told.values(), numbers)
+            columns["delays"] = [_delay(each) for each in told.values()]
+            cursor.execute(INGEST[statement], columns | {"most": _MOST_COMPONENTS})
+            kept = set(cursor.fetchall())
+            refused += [
+                Unread(each.destination, _TOO_MANY_COMPONENTS, each.body)
+                for (instrument, name), each in told.items()
+                if (numbers[instrument], name) not in kept
+            ]
+    return refused
 
 
 def _components(takens: Iterable[Taken], numbers: Mapping[str, int]) -> dict[str, list[object]]:

@@ -51,16 +51,27 @@ SET at = excluded.at, received_at = excluded.received_at, value = excluded.value
 WHERE excluded.at >= old.at OR excluded.received_at > old.received_at + interval '60 seconds'
 
 -- name: components
+-- Those that are known, and new ones as long as the instrument has not too many.
 INSERT INTO dasmon_component AS old (instrument_id, name, status, pid, heard_at, period, is_expected)
 SELECT instrument_id, name, status, coalesce(pid, ''), heard_at, period, true
-FROM unnest(
-    %(instruments)s::bigint[], %(names)s::text[], %(statuses)s::text[], %(pids)s::text[],
-    %(heard_at)s::timestamptz[], %(periods)s::interval[]
-) AS new (instrument_id, name, status, pid, heard_at, period)
+FROM (
+    SELECT new.*, known.id IS NOT NULL AS is_known, row_number() OVER (
+        PARTITION BY new.instrument_id, known.id IS NULL ORDER BY new.name
+    ) AS place
+    FROM unnest(
+        %(instruments)s::bigint[], %(names)s::text[], %(statuses)s::text[], %(pids)s::text[],
+        %(heard_at)s::timestamptz[], %(periods)s::interval[]
+    ) AS new (instrument_id, name, status, pid, heard_at, period)
+    LEFT JOIN dasmon_component AS known USING (instrument_id, name)
+) AS new
+WHERE is_known OR place + (
+    SELECT count(*) FROM dasmon_component AS there WHERE there.instrument_id = new.instrument_id
+) <= %(most)s
 ORDER BY instrument_id, name
 ON CONFLICT (instrument_id, name) DO UPDATE
 SET status = excluded.status, pid = CASE excluded.pid WHEN '' THEN old.pid ELSE excluded.pid END,
     heard_at = greatest(old.heard_at, excluded.heard_at), period = excluded.period
+RETURNING instrument_id, name
 
 -- name: answers
 -- An answer is a sign of life too; how often signs come is told by heartbeats only.
@@ -68,14 +79,24 @@ INSERT INTO dasmon_component AS old (
     instrument_id, name, status, pid, heard_at, period, is_expected, answered_at, answer_delay
 )
 SELECT instrument_id, name, status, pid, heard_at, period, true, heard_at, delay
-FROM unnest(
-    %(instruments)s::bigint[], %(names)s::text[], %(statuses)s::text[], %(pids)s::text[],
-    %(heard_at)s::timestamptz[], %(periods)s::interval[], %(delays)s::interval[]
-) AS new (instrument_id, name, status, pid, heard_at, period, delay)
+FROM (
+    SELECT new.*, known.id IS NOT NULL AS is_known, row_number() OVER (
+        PARTITION BY new.instrument_id, known.id IS NULL ORDER BY new.name
+    ) AS place
+    FROM unnest(
+        %(instruments)s::bigint[], %(names)s::text[], %(statuses)s::text[], %(pids)s::text[],
+        %(heard_at)s::timestamptz[], %(periods)s::interval[], %(delays)s::interval[]
+    ) AS new (instrument_id, name, status, pid, heard_at, period, delay)
+    LEFT JOIN dasmon_component AS known USING (instrument_id, name)
+) AS new
+WHERE is_known OR place + (
+    SELECT count(*) FROM dasmon_component AS there WHERE there.instrument_id = new.instrument_id
+) <= %(most)s
 ORDER BY instrument_id, name
 ON CONFLICT (instrument_id, name) DO UPDATE
 SET heard_at = greatest(old.heard_at, excluded.heard_at), answered_at = excluded.answered_at,
     answer_delay = excluded.answer_delay
+RETURNING instrument_id, name
 
 -- name: gap_grown
 -- A gap is told again while it grows.

@@ -233,6 +233,18 @@ def test_an_instrument_has_so_many_status_values_and_the_known_ones_go_on() -> N
     assert "too many different status values" in UnreadMessage.objects.get().reason
 
 
+def test_an_instrument_has_so_many_components_and_the_known_ones_go_on(write: Bench) -> None:
+    """Each one that falls silent is an alarm."""
+    status = "/topic/SNS.ARCS.STATUS.DASMON"
+    write(came(status, {"src_id": "dasmon", "status": 0}))
+    write(*[came(status, {"src_id": f"x{number}", "status": 0}) for number in range(600)])
+    write(came(status, {"src_id": "dasmon", "status": 1}))
+    assert Component.objects.count() == 500
+    assert Component.objects.get(name="dasmon").status == "1"
+    unread = UnreadMessage.objects.get()
+    assert (unread.times, unread.reason[:37]) == (101, "The instrument has too many different")
+
+
 def test_what_cannot_be_read_is_counted_and_the_newest_is_kept(write: Bench) -> None:
     for body in (b"first", b"second"):
         write(came(DASMON, body))
