@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
@@ -298,15 +297,25 @@ def _write_rows(cursor: CursorWrapper, rows: _Rows) -> None:
     if rows.newest:
         _, at, received_at, came, statuses = zip(*rows.newest.values(), strict=True)
         values, texts = zip(*map(read, came), strict=True)
-        columns: dict[str, list[Any]] = {
-            "series": list(rows.newest),
-            "at": list(at),
-            "received_at": list(received_at),
-            "values": list(values),
-            "texts": list(texts),
-            "statuses": list(statuses),
+        columns = {
+            "series": _array(map(str, rows.newest)),
+            "at": _array(at),
+            "received_at": _array(received_at),
+            "values": _array(values),
+            "texts": _array(None if text is None else _quoted(text) for text in texts),
+            "statuses": _array(None if status is None else str(status) for status in statuses),
         }
         cursor.execute(INGEST["latest"], columns)
+
+
+def _array(elements: Iterable[str | None]) -> str:
+    """An array as PostgreSQL writes it: psycopg's own takes longer than all the rest."""
+    return f"{{{','.join(['NULL' if each is None else each for each in elements])}}}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _write_components(

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 
@@ -48,7 +49,7 @@ def newest_points(
 
     A PV without samples has its newest value. Names that no PV has in any case are left out.
     """
-    values = {
+    values: dict[str, Any] = {
         "instrument": instrument.pk,
         "names": list(dict.fromkeys(names)),
         "since": since,
@@ -76,7 +77,7 @@ def texts_between(
     Of each name the newest `limit`, as far back as samples are kept. Names without any are left
     out.
     """
-    values = {
+    values: dict[str, Any] = {
         **{"instrument": instrument.pk, "kind": kind.value, "names": list(names)},
         **{"start": start, "end": end, "limit": limit},
     }

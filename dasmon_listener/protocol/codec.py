@@ -27,7 +27,7 @@ OLDEST_SIGNAL = timedelta(hours=1)
 
 _LARGEST_BODY = 1024 * 1024
 _LONGEST_NAME = 2_000  # bytes; PostgreSQL indexes no longer ones
-_LATEST = 253402300799.0  # the end of the year 9999
+_LONGEST_SECONDS = 1e11  # the year 5138; a larger number counts something shorter
 _UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
 _SMALLEST_STATUS, _LARGEST_STATUS = -(2**31), 2**31 - 1
 
@@ -59,6 +59,8 @@ def decode(topic: Topic, body: bytes, now: datetime) -> Message:
 
 def seconds(value: object) -> float | None:
     """Seconds since 1970 of a number or text in seconds, ms, µs or ns; None if it is no time."""
+    if type(value) is float and 0 < value <= _LONGEST_SECONDS:
+        return value
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
@@ -67,9 +69,9 @@ def seconds(value: object) -> float | None:
         return None
     if not 0 < number < 1e20:
         return None
-    while number > 1e11:  # in seconds that is the year 5138
+    while number > _LONGEST_SECONDS:
         number /= 1000
-    return min(number, _LATEST)
+    return number
 
 
 def _object(body: bytes) -> dict[str, Any]:

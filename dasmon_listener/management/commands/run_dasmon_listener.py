@@ -16,6 +16,8 @@ from workflow_manager.kernel import environment, logs
 
 class Command(BaseCommand):
     help = __doc__
+    # They import every page: that takes a second, in which nobody listens.
+    requires_system_checks = ()
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         logs.start("dasmon_listener")

@@ -20,6 +20,7 @@ from workflow_manager.models import Instrument
 pytestmark = pytest.mark.django_db
 
 DASMON = "/topic/SNS.ARCS.APP.DASMON"
+ODD = 'tab\there, {NULL} \\N\nand "quoted\\"'
 
 
 @dataclass
@@ -96,7 +97,7 @@ def test_values_are_kept_with_the_senders_time(write: Bench) -> None:
         "count_rate": "90210.4",
         "recording": True,
         "total_charge": "3.03988e+10",
-        "path\\to": "tab\there\\N",
+        "path\\to": ODD,
         "monitors": {"1": 7},
     }
     delivery = came(DASMON, body)
@@ -104,7 +105,8 @@ def test_values_are_kept_with_the_senders_time(write: Bench) -> None:
     assert samples("count_rate") == [(at, 90210.4, None, None)]
     assert samples("recording") == [(at, None, "True", None)]
     assert samples("total_charge") == [(at, 3.03988e10, "3.03988e+10", None)]
-    assert samples("path\\to") == [(at, None, "tab\there\\N", None)]
+    assert samples("path\\to") == [(at, None, ODD, None)]
+    assert latest("path\\to").text == ODD
     assert samples("monitor_count_1") == [(at, 7.0, None, None)]
     newest = latest("total_charge")
     assert (newest.at, newest.value, newest.text) == (at, 3.03988e10, "3.03988e+10")

@@ -19,8 +19,8 @@ class Gap:
 
 def gap(began: float, ended: float, lost: int | None = None) -> Gap:
     """From and until so many seconds before now."""
-    moments = (NOW - dt.timedelta(seconds=ago) for ago in (began, ended))
-    return Gap(*moments, lost)
+    began_at, ended_at = (NOW - dt.timedelta(seconds=ago) for ago in (began, ended))
+    return Gap(began_at, ended_at, lost)
 
 
 def test_nothing_missing_is_nothing_said() -> None:

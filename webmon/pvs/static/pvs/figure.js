@@ -11,7 +11,7 @@ const note = document.getElementById("note");
 
 const CURVES = 8;
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "5px 2px", "2px 2px"];
-const LABEL_ROOM = 34; // pixels that a run's number needs
+const LABEL_ROOM = 48; // pixels that a run's number needs
 let drawn; // what is shown: the answer and how
 let isListening = false;
 let held = false;
