@@ -177,8 +177,7 @@ def _parts(batch: Batch, error: Exception) -> list[Batch]:
     """What to try instead of a batch that was refused."""
     taken = batch.taken
     if not taken:
-        log.error("Gaps or unread messages cannot be written down: %r", batch, exc_info=error)
-        return []
+        return _single_notes(batch, error)
     rest = Batch(gaps=batch.gaps, unread=batch.unread)
     if len(taken) == 1 and rest.is_empty:
         return [_given_up(taken[0], error)]
@@ -186,6 +185,16 @@ def _parts(batch: Batch, error: Exception) -> list[Batch]:
     size = -(-len(taken) // _PARTS)
     parts = [_batch_of(taken[start : start + size]) for start in range(0, len(taken), size)]
     return parts if rest.is_empty else [rest, *parts]
+
+
+def _single_notes(batch: Batch, error: Exception) -> list[Batch]:
+    """Gaps and unread messages each by itself; one that is alone already is only in the log."""
+    notes = [Batch(gaps=[each]) for each in batch.gaps]
+    notes += [Batch(unread=[each]) for each in batch.unread]
+    if len(notes) == 1:
+        log.error("A gap or an unread message cannot be written down: %r", batch, exc_info=error)
+        return []
+    return notes
 
 
 def _batch_of(taken: Iterable[Taken]) -> Batch:

@@ -90,8 +90,8 @@ def size_of(taken: Taken) -> int:
 
 
 def _weight(taken: Taken) -> int:
-    """What a message counts for: its values, or more if they are long texts."""
-    return max(size_of(taken), len(taken.body) // _BYTES_OF_A_VALUE)
+    """What a message counts for: its values, or more if they are long texts; never nothing."""
+    return max(1, size_of(taken), len(taken.body) // _BYTES_OF_A_VALUE)
 
 
 class _Line:

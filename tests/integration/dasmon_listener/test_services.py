@@ -255,6 +255,29 @@ def test_a_message_that_the_database_refuses_harms_no_other(write: Bench) -> Non
     assert not write.writer.has_pending
 
 
+def test_what_was_refused_made_no_instruments() -> None:
+    """Each attempt at a batch with one bad message counted all of its new instruments again."""
+    write = Bench(most_new_instruments=20)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE dasmon_sample ADD CHECK (text <> 'poison')")
+    names = [f"I{number:02}" for number in range(16)]
+    good = [came(f"/topic/SNS.{name}.APP.DASMON", {"x": 1}) for name in names]
+    write(came("/topic/SNS.I15.APP.DASMON", {"x": "poison"}), *good)
+    assert Instrument.objects.count() == 16
+    assert Latest.objects.filter(value=1).count() == 16
+    assert UnreadMessage.objects.get().reason.startswith("It cannot be kept: ")
+
+
+def test_an_unread_message_that_cannot_be_written_down_costs_no_gap(write: Bench) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE dasmon_unread_message ADD CHECK (body <> 'poison')")
+    began = ago(100).timestamp()
+    write.intake.put_gap(Missing(None, began, began + 1, None, "Because."))
+    write(came(DASMON, b"poison"), came(DASMON.replace("ARCS", "CNCS"), b"else"))
+    assert Gap.objects.count() == 1
+    assert bytes(UnreadMessage.objects.get().body) == b"else"
+
+
 def test_a_gap_that_grows_is_one(write: Bench) -> None:
     began = ago(100).timestamp()
     for seconds, lost in ((1, 10), (2, 25)):

@@ -103,3 +103,10 @@ def test_long_texts_count_as_many_values() -> None:
     batch = intake.take(1_000)
     assert batch.telemetry == long[10:]
     assert batch.gaps == [Missing("cncs", NOW, NOW + 9, 10, SHED_REASON)]
+
+
+def test_messages_without_any_value_are_bounded_too() -> None:
+    intake = Intake(most=10)
+    intake.put([values("cncs", NOW + i, number=0) for i in range(50)], [], NOW)
+    assert intake.waiting == 10
+    assert len(intake.take(1_000).telemetry) == 10
