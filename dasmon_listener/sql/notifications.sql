@@ -1,15 +1,19 @@
+-- name: told_often
+-- Alarms that come and go: of which a recipient was told `most` times within `window`, and the time
+-- until which it is calm therefore. One pass over all that was told: in a storm that is very much,
+-- and to look for each alarm among it takes minutes.
+SELECT n.recipient_id, b.instrument_id, b.name,
+    (array_agg(n.created_at ORDER BY n.created_at DESC))[%(most)s] + %(window)s AS calm_until
+FROM dasmon_notification n JOIN dasmon_alarm b ON b.id = n.alarm_id
+WHERE n.created_at > %(at)s - %(window)s::interval
+  AND n.cause = 'raised' AND n.dropped_because = ''
+GROUP BY n.recipient_id, b.instrument_id, b.name
+HAVING count(*) >= %(most)s
+
 -- name: interested
--- Who wants to know of which of these alarms at once. Nobody is told of what is shelved. An alarm
--- that comes and goes is told `most` times within `window`; then it is calm until `calm_until`.
-SELECT a.id AS alarm_id, a.level, r.id AS recipient_id, r.owner_id,
-    r.quiet_from, r.quiet_until, r.days, (
-        SELECT n.created_at + %(window)s
-        FROM dasmon_notification n JOIN dasmon_alarm b ON b.id = n.alarm_id
-        WHERE n.recipient_id = r.id AND n.created_at > %(at)s - %(window)s::interval
-          AND n.cause = 'raised' AND n.dropped_because = ''
-          AND b.instrument_id = a.instrument_id AND b.name = a.name
-        ORDER BY n.created_at DESC OFFSET %(most)s - 1 LIMIT 1
-    ) AS calm_until
+-- Who wants to know of which of these alarms at once. Nobody is told of what is shelved.
+SELECT a.id AS alarm_id, a.instrument_id, a.name, a.level, r.id AS recipient_id, r.owner_id,
+    r.quiet_from, r.quiet_until, r.days
 FROM dasmon_alarm a
 JOIN dasmon_recipient r ON r.is_enabled AND r.minimum_level <= a.level
 JOIN auth_user u ON u.id = r.owner_id AND u.is_active
