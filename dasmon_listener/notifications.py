@@ -89,8 +89,7 @@ def _interested(cursor: CursorWrapper, alarms: list[int], at: datetime) -> list[
         return []
     often = _rows(cursor, "told_often", {"at": at, "window": WINDOW, "most": MOST_IN_WINDOW})
     calm = {
-        (row["recipient_id"], row["instrument_id"], row["name"]): row["calm_until"]
-        for row in often
+        (row["recipient_id"], row["instrument_id"], row["name"]): row["calm_until"] for row in often
     }
     return [
         {**row, "calm_until": calm.get((row["recipient_id"], row["instrument_id"], row["name"]))}
