@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import UUID
 
 from django.db import transaction
 
@@ -98,7 +99,7 @@ class Writer:
         self._register = register
         self._settle = settle
         self._pending: deque[Batch] = deque()
-        self._transaction: str | None = None
+        self._mark: UUID | None = None
         self._blamed = 0
 
     @property
@@ -140,12 +141,12 @@ class Writer:
             if is_database_away(error):
                 raise DatabaseAwayError(str(error)) from error
             return False
-        self._transaction, self._blamed = None, 0
+        self._mark, self._blamed = None, 0
         self._tally.wrote(batch.values, _lag(batch))
         return True
 
     def _replace(self, batch: Batch, parts: Sequence[Batch]) -> None:
-        self._transaction, self._blamed = None, 0
+        self._mark, self._blamed = None, 0
         self._pending.remove(batch)
         self._pending.extendleft(reversed(parts))
 
@@ -157,14 +158,14 @@ class Writer:
 
     def _write(self, batch: Batch) -> None:
         with transaction.atomic():
-            self._transaction = services.transaction_number()
+            self._mark = services.mark_batch()
             stored = services.store(batch, self._register)
             if stored.signals:
                 alarms.receive(stored.signals, datetime.now(UTC))
 
     def _was_committed(self) -> bool:
         """Whether the transaction before, whose end is unknown, did its work after all."""
-        return self._transaction is not None and services.is_committed(self._transaction)
+        return self._mark is not None and services.is_written(self._mark)
 
 
 def _lag(batch: Batch) -> float | None:

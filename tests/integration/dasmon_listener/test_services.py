@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from dasmon_listener import handlers
+from dasmon_listener import handlers, services
 from dasmon_listener.intake import Intake, Missing
 from dasmon_listener.models import Alarm, Component, Gap, Latest, Series, UnreadMessage
 from dasmon_listener.series import Register
@@ -266,6 +266,19 @@ def test_what_was_refused_made_no_instruments() -> None:
     assert Instrument.objects.count() == 16
     assert Latest.objects.filter(value=1).count() == 16
     assert UnreadMessage.objects.get().reason.startswith("It cannot be kept: ")
+
+
+def test_whether_a_batch_was_written_is_seen_from_its_mark_alone(write: Bench) -> None:
+    """Others may get the number of a transaction that was lost when the server died."""
+    with transaction.atomic():
+        lost = services.mark_batch()
+        transaction.set_rollback(True)
+    assert not services.is_written(lost)
+    mark = services.mark_batch()
+    Instrument.objects.create(name="arcs")
+    assert services.is_written(mark)
+    write(came(DASMON, {"x": 1}))
+    assert not services.is_written(mark)
 
 
 def test_an_unread_message_that_cannot_be_written_down_costs_no_gap(write: Bench) -> None:
