@@ -11,7 +11,8 @@ GROUP BY n.recipient_id, b.instrument_id, b.name
 HAVING count(*) >= %(most)s
 
 -- name: interested
--- Who wants to know of which of these alarms at once. Nobody is told of what is shelved.
+-- Who wants to know of which of these alarms at once. Nobody is told of what is shelved. Recipients
+-- stay until the transaction ends, which would fail if one were removed meanwhile.
 SELECT a.id AS alarm_id, a.instrument_id, a.name, a.level, r.id AS recipient_id, r.owner_id,
     r.quiet_from, r.quiet_until, r.days
 FROM dasmon_alarm a
@@ -31,6 +32,7 @@ WHERE a.id = ANY(%(alarms)s)
     WHERE s.instrument_id = a.instrument_id AND s.name = a.name AND s.shelved_until > %(at)s
   )
 ORDER BY a.id, r.id
+FOR KEY SHARE OF r
 
 -- name: unacknowledged
 -- Who is to be told because nobody acknowledged. The time counts from when the alarm was raised
@@ -82,10 +84,19 @@ RETURNING recipient_id, alarm_id
 
 -- name: end
 -- These alarms are over. What was told of them is past, and whoever was told wants to know.
-WITH past AS (
-    UPDATE dasmon_notification SET is_past = true
-    WHERE alarm_id = ANY(%(alarms)s) AND NOT is_past AND cause IN ('raised', 'escalated')
-    RETURNING id, recipient_id, alarm_id, sent_at
+-- Recipients first: whoever removes one holds it before what it was told.
+WITH known AS MATERIALIZED (
+    SELECT id FROM dasmon_recipient
+    WHERE id IN (
+        SELECT recipient_id FROM dasmon_notification
+        WHERE alarm_id = ANY(%(alarms)s) AND NOT is_past AND cause IN ('raised', 'escalated')
+    )
+    ORDER BY id FOR KEY SHARE
+), past AS (
+    UPDATE dasmon_notification n SET is_past = true FROM known
+    WHERE n.recipient_id = known.id
+      AND alarm_id = ANY(%(alarms)s) AND NOT is_past AND cause IN ('raised', 'escalated')
+    RETURNING n.id, recipient_id, alarm_id, sent_at
 )
 SELECT DISTINCT ON (past.recipient_id, past.alarm_id)
     past.id AS follows_id, past.alarm_id, past.recipient_id, r.owner_id, a.level,
