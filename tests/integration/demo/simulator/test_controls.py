@@ -52,7 +52,7 @@ def test_a_new_facility_has_a_past(tmp_path: Path) -> None:
     cycle.step(BEGIN)
     moments = cycle.process_variables(BEGIN)
     assert BEGIN - PAST <= moments[0][0] < moments[-1][0] < BEGIN
-    temperatures = [values["BL18:SE:SampleTemp"] for _, values in moments]
+    temperatures = [float(values["BL18:SE:SampleTemp"]) for _, values in moments]
     assert max(temperatures) > 490.0, "the runs before had other temperatures"
     cycle.untold_past = timedelta(0)
     ((at, _),) = cycle.process_variables(BEGIN + PERIOD)
