@@ -45,8 +45,12 @@ def alarm_numbered(number: int) -> Alarm | None:
 
 
 def alarms_numbered(numbers: list[int]) -> list[Alarm]:
-    """Those of them that there are, in the order of their numbers."""
-    return list(_with_names().filter(id__in=numbers).order_by("id"))
+    """Those of them that there are, by instrument.
+
+    Who changes them one after the other takes the locks of instruments in the order in which
+    everybody does, and waits for nobody who waits for them.
+    """
+    return list(_with_names().filter(id__in=numbers).order_by("instrument_id", "id"))
 
 
 def alarm_setting(instrument: Instrument, name: str) -> AlarmSetting | None:

@@ -36,6 +36,8 @@ _STANDBY = 0.25  # seconds between two looks whether the right to write is free
 _LOOK = 0.05  # seconds between two looks at the connection: to make a new one takes longer
 _ON_THE_WAY = 1.0  # seconds from a message's sender through the broker to us, at most
 _AFTER_TROUBLE = 1.0  # seconds
+# What came before is read and written, or nothing follows from silence.
+_LONGEST_LAG = 5.0  # seconds
 
 
 class TurnLostError(Exception):
@@ -82,10 +84,20 @@ class Listener:
         register = Register(most_new_instruments=config.new_instruments)
         self._writer = handlers.Writer(self.intake, self.tally, register, subscriber.ack_all)
         self._turn = Turn()
+        self._read_until = self._written_until = 0.0
 
     @property
     def is_connected(self) -> bool:
         return self.tally.is_active and self._subscriber.is_connected
+
+    def hears(self, longest_lag: float = _LONGEST_LAG) -> bool:
+        """Whether signs of life that came `longest_lag` seconds ago are in the database by now.
+
+        While they wait, because we or the database are slow, a component that is not heard there
+        may have been heard all the same.
+        """
+        known_until = min(self._read_until, self._written_until)
+        return self.is_connected and time.time() - known_until <= longest_lag
 
     def wait_for_turn(self, stop: threading.Event, tell: Callable[[], None]) -> bool:
         """Stand by while another listener writes. Return False if `stop` was set before.
@@ -125,11 +137,13 @@ class Listener:
         self._take_in(0.0)
 
     def _take_in(self, timeout: float) -> None:
+        began_at = time.time()
         deliveries = self._mailbox.take(timeout)
         if deliveries:
             self._absence.came(time.time())
             settled = handlers.take_in(deliveries, self.intake, self.tally, self._adara_instrument)
             self._subscriber.ack_all(settled)
+        self._read_until = began_at
 
     def _report_refused(self) -> None:
         refused = dict(self._subscriber.refused)
@@ -162,8 +176,12 @@ class Listener:
         try:
             if not self._turn.is_ours():
                 raise TurnLostError("Another listener writes since the database was away.")
+            # What is in hand from before came before, and all signs of life are taken at once.
+            began_at = None if self._writer.has_pending else time.time()
             self._writer.fill()
             self._writer.flush()
+            if began_at is not None:
+                self._written_until = began_at
         except (DatabaseError, handlers.DatabaseAwayError) as error:
             _wait_for_database(error, stop)
 
@@ -253,7 +271,7 @@ def _work(listener: Listener, publisher: Publisher, stop: threading.Event) -> No
         "pings": lambda: pings.send_pings(publisher, listener.intake, stop),
         "housekeeping": lambda: keep(housekeeping.chores(), stop),
         "history": lambda: keep(housekeeping.history(), stop),
-        "watch": lambda: keep(housekeeping.watching(lambda: listener.is_connected), stop),
+        "watch": lambda: keep(housekeeping.watching(listener.hears), stop),
     }
     with side_threads(parts, stop):
         listener.write(stop)

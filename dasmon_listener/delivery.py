@@ -16,11 +16,12 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from dasmon_listener import mails, webhooks
 from dasmon_listener.domain import letters
-from dasmon_listener.domain.letters import Letter
+from dasmon_listener.domain.letters import Letter, Others
 from dasmon_listener.domain.levels import Level
 from dasmon_listener.domain.outcomes import Outcome, pause_after
 from dasmon_listener.models import Alarm, AlarmSetting, Notification, Recipient
@@ -33,6 +34,11 @@ AT_ONCE = 32
 PER_HOST = 3
 CLAIM = timedelta(minutes=3)
 LONGEST_PASS = 20.0  # seconds in which new claims are made
+# In a storm of alarms a recipient gets so many letters within this time, then one for all others.
+MOST_LETTERS = 20
+WINDOW = timedelta(minutes=10)
+_GATHERED = "It is one of many at once, of which one letter tells."
+_UNTOLD = "It had not been told that the alarm was raised."
 _LOST = "The worker stopped during this try, so nobody knows whether it arrived."
 _FORMS: Mapping[str, Callable[[Letter], dict[str, Any]]] = {
     Recipient.Way.WEBHOOK: letters.generic,
@@ -117,6 +123,8 @@ def _claim(now: datetime, limit: int) -> list[Notification]:
         "limit": limit,
     }
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(NOTIFICATIONS["alone"])
+        _gather(cursor, now)
         cursor.execute(NOTIFICATIONS["claim"], values)
         claimed = dict(cursor.fetchall())
         lost = [number for number, is_lost in claimed.items() if is_lost]
@@ -128,6 +136,20 @@ def _claim(now: datetime, limit: int) -> list[Notification]:
         "recipient__owner", "alarm__instrument", "alarm__acknowledged_by", "follows"
     )
     return list(rows.filter(id__in=claimed).order_by("due_at", "id"))
+
+
+def _gather(cursor: CursorWrapper, now: datetime) -> None:
+    """Put what is too much for a recipient into one letter."""
+    values: dict[str, Any] = {
+        "now": now,
+        "window": WINDOW,
+        "most": MOST_LETTERS,
+        "fatal": Level.FATAL.value,
+        "because": _GATHERED,
+        "untold": _UNTOLD,
+    }
+    cursor.execute(NOTIFICATIONS["gather"], values)
+    notify(cursor, CHANGES, [key for (key,) in cursor.fetchall()])
 
 
 def _outcome(future: Future[Outcome]) -> Outcome:
@@ -150,10 +172,12 @@ def _needless(notification: Notification, decided: AlarmSetting, now: datetime) 
     """Why there is no need to tell this any more; empty if there is."""
     if not notification.recipient.owner.is_active:
         return "The account is closed."
-    if notification.alarm is None:
+    if notification.cause == Notification.Cause.TEST:
         return ""
     if not notification.recipient.is_enabled:
         return "The recipient is switched off."
+    if notification.alarm is None:
+        return ""
     if decided.shelved_until is not None and decided.shelved_until > now:
         return "The alarm is shelved."
     return _no_news(notification, notification.alarm)
@@ -170,7 +194,7 @@ def _no_news(notification: Notification, alarm: Alarm) -> str:
 def _needless_over(notification: Notification, alarm: Alarm) -> str:
     before = notification.follows
     if before is None or before.sent_at is None:
-        return "It had not been told that the alarm was raised."
+        return _UNTOLD
     return "The alarm was raised again." if alarm.over_at is None else ""
 
 
@@ -192,7 +216,14 @@ def _settled(alarm: Alarm) -> str:
 def _letter(notification: Notification, decided: AlarmSetting, now: datetime) -> Letter:
     alarm, zone = notification.alarm, ZoneInfo(settings.TIME_ZONE)
     if alarm is None:
-        return Letter(notification.pk, notification.cause, zone, now)
+        return Letter(
+            notification.pk,
+            notification.cause,
+            zone,
+            now,
+            others=_others(notification),
+            link=f"{settings.WEB_ADDRESS}/alarms/" if settings.WEB_ADDRESS else "",
+        )
     return Letter(
         number=notification.pk,
         cause=notification.cause,
@@ -208,6 +239,14 @@ def _letter(notification: Notification, decided: AlarmSetting, now: datetime) ->
         over_at=alarm.over_at,
         link=f"{settings.WEB_ADDRESS}/alarms/{alarm.pk}/" if settings.WEB_ADDRESS else "",
     )
+
+
+def _others(notification: Notification) -> tuple[Others, ...]:
+    if notification.cause != Notification.Cause.MANY:
+        return ()
+    with connection.cursor() as cursor:
+        cursor.execute(NOTIFICATIONS["gathered"], {"letter": notification.pk})
+        return tuple(Others(*row) for row in cursor.fetchall())
 
 
 def _send(way: str, address: str, letter: Letter) -> Outcome:

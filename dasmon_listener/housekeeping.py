@@ -62,10 +62,10 @@ def chores() -> list[Chore]:
     return [Chore(_PvNotices().tell, period=1.0), Chore(_forget_ended, period=3600.0)]
 
 
-def watching(is_connected: Callable[[], bool]) -> list[Chore]:
+def watching(hears: Callable[[], bool]) -> list[Chore]:
     """Rules of alarms, and components that fall silent; in a thread of its own."""
     watch = Watch()
-    return [Chore(_guarded(lambda: watch.look(datetime.now(UTC), is_connected())), period=1.0)]
+    return [Chore(_guarded(lambda: watch.look(datetime.now(UTC), hears())), period=1.0)]
 
 
 def history() -> list[Chore]:

@@ -387,6 +387,7 @@ class Notification(models.Model):
         ESCALATED = "escalated"
         OVER = "over"
         TEST = "test"
+        MANY = "many"
 
     recipient = models.ForeignKey(Recipient, models.CASCADE, related_name="notifications")
     alarm = models.ForeignKey(Alarm, models.CASCADE, null=True, related_name="notifications")
@@ -410,6 +411,13 @@ class Notification(models.Model):
         related_name="+",
         help_text="what was told before, of an alarm that is over",
     )
+    told_in = models.ForeignKey(
+        "self",
+        models.CASCADE,
+        null=True,
+        related_name="gathered",
+        help_text="the letter that tells of many at once, this one among them",
+    )
 
     class Meta:
         db_table = "dasmon_notification"
@@ -430,6 +438,11 @@ class Notification(models.Model):
                 fields=["recipient", "-created_at", "-id"], name="notification_of_recipient"
             ),
             models.Index(fields=["-created_at", "-id"], name="notification_newest"),
+            models.Index(
+                fields=["recipient", "sent_at"],
+                name="notification_sent",
+                condition=Q(sent_at__isnull=False),
+            ),
         ]
 
 

@@ -46,8 +46,7 @@ def enqueue(alarms: Sequence[Alarm], cause: Notification.Cause, at: datetime) ->
         if cause == Notification.Cause.OVER:
             _end(cursor, ids, at)
         else:
-            values = {"alarms": ids, "at": at, "window": WINDOW, "most": MOST_IN_WINDOW}
-            _add(cursor, _rows(cursor, "interested", values), cause, at)
+            _add(cursor, _interested(cursor, ids, at), cause, at)
 
 
 def escalate(now: datetime) -> int:
@@ -81,6 +80,21 @@ def _words(row: Row) -> str:
     minutes = row["escalate_after"] / timedelta(minutes=1)
     way = Recipient.Way(row["way"]).label
     return f"not acknowledged for {minutes:g} min, so {row['username']} is told by {way}"
+
+
+def _interested(cursor: CursorWrapper, alarms: list[int], at: datetime) -> list[Row]:
+    """Who wants to know of these at once, and until when an alarm that comes and goes is calm."""
+    rows = _rows(cursor, "interested", {"alarms": alarms, "at": at})
+    if not rows:
+        return []
+    often = _rows(cursor, "told_often", {"at": at, "window": WINDOW, "most": MOST_IN_WINDOW})
+    calm = {
+        (row["recipient_id"], row["instrument_id"], row["name"]): row["calm_until"] for row in often
+    }
+    return [
+        {**row, "calm_until": calm.get((row["recipient_id"], row["instrument_id"], row["name"]))}
+        for row in rows
+    ]
 
 
 def _end(cursor: CursorWrapper, alarms: list[int], at: datetime) -> None:

@@ -56,9 +56,14 @@ def switch(recipient: Recipient, *, on: bool) -> None:
     Recipient.objects.filter(pk=recipient.pk).update(is_enabled=on)
 
 
+@transaction.atomic
 def remove(recipient: Recipient) -> None:
-    """Forget it, with the log of what it was told."""
-    recipient.delete()
+    """Forget it, with the log of what it was told.
+
+    The lock waits for those who write down what to tell it, as their commit would fail otherwise.
+    """
+    for found in Recipient.objects.select_for_update().filter(pk=recipient.pk):
+        found.delete()
 
 
 @transaction.atomic

@@ -27,8 +27,9 @@ class Watch:
 
         Args:
             now: by our clock.
-            hears: whether messages reach us. While none do, only what stored values say is taken
-                in, and nothing follows from silence; afterwards all limits start anew.
+            hears: whether messages reach us and are written within seconds. While not, only what
+                stored values say is taken in, and nothing follows from silence; afterwards all
+                limits start anew.
 
         Raises:
             django.db.Error: nothing was written; the next look begins as after a start.

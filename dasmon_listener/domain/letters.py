@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-RAISED, ESCALATED, OVER, TEST = "raised", "escalated", "over", "test"
+RAISED, ESCALATED, OVER, TEST, MANY = "raised", "escalated", "over", "test", "many"
 _SUBJECTS = {
     RAISED: "New alert on {}",
     ESCALATED: "Unacknowledged alert on {}",
@@ -23,11 +23,20 @@ _SLACK_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 @dataclass(frozen=True, slots=True)
+class Others:
+    """Alarms of one instrument that got no letter each; `needing` are those that wait now."""
+
+    instrument: str
+    count: int
+    needing: int
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """One notification. Times are shown in the facility's zone, or in UTC where programs read.
 
     `number` is the same when a try is repeated, so that whoever receives it can tell. A test has
-    neither instrument nor alarm.
+    neither instrument nor alarm; nor has a letter that tells of many at once, `others`.
     """
 
     number: int
@@ -43,12 +52,16 @@ class Letter:
     raised_at: datetime | None = None
     over_at: datetime | None = None
     link: str = field(default="")
+    others: tuple[Others, ...] = ()
 
     @property
     def subject(self) -> str:
         """One line."""
         if self.cause == TEST:
             return _TEST_SUBJECT
+        if self.cause == MANY:
+            names = ", ".join(each.instrument.upper() for each in self.others)
+            return " ".join(f"Many more alerts on {names}".split())
         return " ".join(_SUBJECTS[self.cause].format(self.instrument.upper()).split())
 
     @property
@@ -65,6 +78,15 @@ class Letter:
     def headline(self) -> str:
         if self.cause == TEST:
             return _TEST_TEXT
+        if self.cause == MANY:
+            count, needing = (
+                sum(numbers)
+                for numbers in ([o.count for o in self.others], [o.needing for o in self.others])
+            )
+            return (
+                f"{count} more {'alarm' if count == 1 else 'alarms'}, too many at once for a "
+                f"letter each; {needing} of them still open and not acknowledged."
+            )
         return " ".join(f"{self.instrument.upper()}: {self.alarm} ({self._state})".split())
 
     @property
@@ -76,6 +98,10 @@ class Letter:
             ("Reported by", self.source),
             ("Raised", self._shown(self.raised_at)),
             ("Over", self._shown(self.over_at)),
+            *(
+                (each.instrument.upper(), f"{each.count}, of which {each.needing} are waiting")
+                for each in self.others
+            ),
         ]
         return [(name, " ".join(value.split())) for name, value in known if value]
 

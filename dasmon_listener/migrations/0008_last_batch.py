@@ -11,6 +11,6 @@ CREATE TABLE dasmon_last_batch (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("dasmon_listener", "0006_history_covering")]
+    dependencies = [("dasmon_listener", "0007_many_at_once")]
 
     operations = [migrations.RunSQL(_TABLE, reverse_sql="DROP TABLE dasmon_last_batch;")]

@@ -1,15 +1,20 @@
+-- name: told_often
+-- Alarms that come and go: of which a recipient was told `most` times within `window`, and the time
+-- until which it is calm therefore. One pass over all that was told: in a storm that is very much,
+-- and to look for each alarm among it takes minutes.
+SELECT n.recipient_id, b.instrument_id, b.name,
+    (array_agg(n.created_at ORDER BY n.created_at DESC))[%(most)s] + %(window)s AS calm_until
+FROM dasmon_notification n JOIN dasmon_alarm b ON b.id = n.alarm_id
+WHERE n.created_at > %(at)s - %(window)s::interval
+  AND n.cause = 'raised' AND n.dropped_because = ''
+GROUP BY n.recipient_id, b.instrument_id, b.name
+HAVING count(*) >= %(most)s
+
 -- name: interested
--- Who wants to know of which of these alarms at once. Nobody is told of what is shelved. An alarm
--- that comes and goes is told `most` times within `window`; then it is calm until `calm_until`.
-SELECT a.id AS alarm_id, a.level, r.id AS recipient_id, r.owner_id,
-    r.quiet_from, r.quiet_until, r.days, (
-        SELECT n.created_at + %(window)s
-        FROM dasmon_notification n JOIN dasmon_alarm b ON b.id = n.alarm_id
-        WHERE n.recipient_id = r.id AND n.created_at > %(at)s - %(window)s::interval
-          AND n.cause = 'raised' AND n.dropped_because = ''
-          AND b.instrument_id = a.instrument_id AND b.name = a.name
-        ORDER BY n.created_at DESC OFFSET %(most)s - 1 LIMIT 1
-    ) AS calm_until
+-- Who wants to know of which of these alarms at once. Nobody is told of what is shelved. Recipients
+-- stay until the transaction ends, which would fail if one were removed meanwhile.
+SELECT a.id AS alarm_id, a.instrument_id, a.name, a.level, r.id AS recipient_id, r.owner_id,
+    r.quiet_from, r.quiet_until, r.days
 FROM dasmon_alarm a
 JOIN dasmon_recipient r ON r.is_enabled AND r.minimum_level <= a.level
 JOIN auth_user u ON u.id = r.owner_id AND u.is_active
@@ -27,6 +32,7 @@ WHERE a.id = ANY(%(alarms)s)
     WHERE s.instrument_id = a.instrument_id AND s.name = a.name AND s.shelved_until > %(at)s
   )
 ORDER BY a.id, r.id
+FOR KEY SHARE OF r
 
 -- name: unacknowledged
 -- Who is to be told because nobody acknowledged. The time counts from when the alarm was raised
@@ -78,10 +84,19 @@ RETURNING recipient_id, alarm_id
 
 -- name: end
 -- These alarms are over. What was told of them is past, and whoever was told wants to know.
-WITH past AS (
-    UPDATE dasmon_notification SET is_past = true
-    WHERE alarm_id = ANY(%(alarms)s) AND NOT is_past AND cause IN ('raised', 'escalated')
-    RETURNING id, recipient_id, alarm_id, sent_at
+-- Recipients first: whoever removes one holds it before what it was told.
+WITH known AS MATERIALIZED (
+    SELECT id FROM dasmon_recipient
+    WHERE id IN (
+        SELECT recipient_id FROM dasmon_notification
+        WHERE alarm_id = ANY(%(alarms)s) AND NOT is_past AND cause IN ('raised', 'escalated')
+    )
+    ORDER BY id FOR KEY SHARE
+), past AS (
+    UPDATE dasmon_notification n SET is_past = true FROM known
+    WHERE n.recipient_id = known.id
+      AND alarm_id = ANY(%(alarms)s) AND NOT is_past AND cause IN ('raised', 'escalated')
+    RETURNING n.id, recipient_id, alarm_id, sent_at
 )
 SELECT DISTINCT ON (past.recipient_id, past.alarm_id)
     past.id AS follows_id, past.alarm_id, past.recipient_id, r.owner_id, a.level,
@@ -105,6 +120,79 @@ FROM unnest(
 INSERT INTO dasmon_alarm_event (alarm_id, at, what, words)
 SELECT alarm_id, %(now)s, 'escalated', words
 FROM unnest(%(alarms)s::bigint[], %(words)s::text[]) AS told (alarm_id, words)
+
+-- name: alone
+-- One worker at a time decides what is sent next.
+SELECT pg_advisory_xact_lock(hashtext('dasmon delivery'))
+
+-- name: gather
+-- No recipient gets more than `most` letters within `window`, and as many again of what is fatal.
+-- One letter tells of the rest, again at most once within `window`; until then the rest waits. What
+-- waited and is no news by now takes no place, because it is not sent.
+WITH needless AS (
+    UPDATE dasmon_notification n
+    SET given_up_at = %(now)s, dropped_because = %(untold)s
+    FROM dasmon_notification before
+    WHERE before.id = n.follows_id AND before.told_in_id IS NOT NULL
+      AND n.sent_at IS NULL AND n.given_up_at IS NULL AND n.claimed_until IS NULL
+    RETURNING n.id
+), waiting AS (
+    SELECT n.id, n.recipient_id, a.level >= %(fatal)s AS is_fatal,
+        n.claimed_until IS NOT NULL AS is_claimed,
+        row_number() OVER (
+            PARTITION BY n.recipient_id, a.level >= %(fatal)s
+            ORDER BY n.claimed_until, n.attempts DESC, a.level DESC, n.id
+        ) AS place
+    FROM dasmon_notification n
+    JOIN dasmon_alarm a ON a.id = n.alarm_id
+    LEFT JOIN dasmon_notification before ON before.id = n.follows_id
+    WHERE n.sent_at IS NULL AND n.given_up_at IS NULL AND n.due_at <= %(now)s
+      AND n.id NOT IN (SELECT id FROM needless)
+      AND NOT (n.cause = 'over' AND before.sent_at IS NULL)
+      AND NOT (
+        n.cause <> 'over' AND n.due_at > n.created_at
+        AND (a.over_at IS NOT NULL OR a.acknowledged_at IS NOT NULL)
+      )
+), sent AS (
+    SELECT n.recipient_id, a.level >= %(fatal)s AS is_fatal, count(*) AS letters
+    FROM dasmon_notification n JOIN dasmon_alarm a ON a.id = n.alarm_id
+    WHERE n.recipient_id IN (SELECT recipient_id FROM waiting)
+      AND n.sent_at > %(now)s - %(window)s::interval
+    GROUP BY n.recipient_id, is_fatal
+), excess AS (
+    SELECT w.id, w.recipient_id FROM waiting w LEFT JOIN sent USING (recipient_id, is_fatal)
+    WHERE w.place > %(most)s - coalesce(sent.letters, 0) AND NOT w.is_claimed
+), newest AS (
+    SELECT recipient_id, max(created_at) AS at FROM dasmon_notification
+    WHERE cause = 'many' AND created_at > %(now)s - %(window)s::interval
+    GROUP BY recipient_id
+), made AS (
+    INSERT INTO dasmon_notification
+        (recipient_id, cause, created_at, due_at, attempts, dropped_because)
+    SELECT DISTINCT recipient_id, 'many', %(now)s, %(now)s::timestamptz, 0, '' FROM excess
+    WHERE recipient_id NOT IN (SELECT recipient_id FROM newest)
+    RETURNING id, recipient_id
+), postponed AS (
+    UPDATE dasmon_notification n SET due_at = newest.at + %(window)s
+    FROM excess JOIN newest USING (recipient_id) WHERE n.id = excess.id
+), gathered AS (
+    UPDATE dasmon_notification n
+    SET given_up_at = %(now)s, dropped_because = %(because)s, told_in_id = made.id
+    FROM excess JOIN made USING (recipient_id) WHERE n.id = excess.id
+)
+SELECT 'notification ' || r.owner_id
+FROM made JOIN dasmon_recipient r ON r.id = made.recipient_id
+
+-- name: gathered
+-- What one letter tells of: alarms by instrument, and how many of them need somebody now.
+SELECT i.name, count(DISTINCT a.id), count(DISTINCT a.id) FILTER (
+    WHERE a.over_at IS NULL AND a.acknowledged_at IS NULL AND a.closed_at IS NULL
+)
+FROM dasmon_notification n
+JOIN dasmon_alarm a ON a.id = n.alarm_id
+JOIN workflow_instrument i ON i.id = a.instrument_id
+WHERE n.told_in_id = %(letter)s
+GROUP BY i.name ORDER BY i.name
 
 -- name: claim
 -- Takes what is due for one worker: for each mail server or host of webhooks no more than

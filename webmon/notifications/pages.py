@@ -21,6 +21,7 @@ _CAUSES = {
     Notification.Cause.ESCALATED: "not acknowledged",
     Notification.Cause.OVER: "over",
     Notification.Cause.TEST: "test",
+    Notification.Cause.MANY: "many at once",
 }
 
 
@@ -204,7 +205,7 @@ def _why(row: Notification, state: str, tries: tuple[AttemptLine, ...]) -> str:
     if tries:
         return tries[-1].answer.partition("\n")[0]
     if state == "waiting" and row.due_at > row.created_at:
-        return "Postponed: quiet hours, or the alarm comes and goes."
+        return "Postponed: quiet hours, many at once, or the alarm comes and goes."
     return ""
 
 

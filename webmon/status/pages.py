@@ -11,7 +11,7 @@ from dasmon_listener import alarm_lists, selectors
 from dasmon_listener.alarm_lists import ShownAlarm
 from dasmon_listener.domain.levels import Level
 from dasmon_listener.domain.pv_statuses import status_word
-from dasmon_listener.domain.recording import Recording, recording_state
+from dasmon_listener.domain.recording import Recording, recording_state, run_now
 from dasmon_listener.domain.series import Kind
 from dasmon_listener.overview import VALUES_EVERY, Equipped
 from dasmon_listener.selectors import LatestValue, MonitoredValue
@@ -30,6 +30,7 @@ SILENT = 3 * VALUES_EVERY
 GAPS_OF = dt.timedelta(hours=1)
 COMPONENTS = "system_"
 FOUND_NAMES = 50
+MOST_ALARMS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ class ValueLine:
 class LivePart:
     """What changes all the time. `has_data` is whether a status value ever came.
 
+    `alarms` are at most `MOST_ALARMS` of the `count_alarms` that are open, those that need somebody
+    first: in a storm a page is needed most.
     `others` are the values not shown above.
     """
 
@@ -130,6 +133,7 @@ class LivePart:
     proposal: Fact | None
     numbers: tuple[Number, ...]
     alarms: tuple[AlarmLine, ...]
+    count_alarms: int
     pvs: tuple[PvLine, ...]
     components: tuple[ComponentLine, ...]
     warnings: tuple[str, ...]
@@ -201,6 +205,7 @@ def live_part(equipped: Equipped, now: dt.datetime, *, draws: bool = True) -> Li
     # The signs of life of processes come as values too, and say nothing of the instrument.
     told = [each for each in found if not each.name.startswith(COMPONENTS)]
     heard_at = max((each.received_at for each in told), default=None)
+    alarms = alarm_lists.open_alarms(instrument)
     return LivePart(
         instrument=instrument.name,
         has_data=bool(told),
@@ -208,7 +213,8 @@ def live_part(equipped: Equipped, now: dt.datetime, *, draws: bool = True) -> Li
         title=_fact(values.get("run_title")),
         proposal=_proposal(values.get("proposal_id")),
         numbers=tuple(_number(values[key], *how) for key, *how in _NUMBERS if key in values),
-        alarms=_alarm_lines(alarm_lists.open_alarms(instrument)),
+        alarms=_alarm_lines(alarms),
+        count_alarms=len(alarms),
         pvs=pvs,
         components=components,
         warnings=tuple(_warnings(components, monitored, heard_at, now)),
@@ -246,7 +252,7 @@ def _verdict(
     recording = state_of(equipped, values)
     if equipped.is_adara and heard_at is None:
         recording = Recording.UNKNOWN
-    number = values["run_number"].shown if "run_number" in values else ""
+    number = run_now(values["run_number"].shown if "run_number" in values else None)
     tone, words = _TONES[recording], ""
     if equipped.is_adara and heard_at is not None and now - heard_at > SILENT:
         tone = Tone.BAD
@@ -329,7 +335,7 @@ def _pv_line(each: MonitoredValue, line: Sparkline) -> PvLine:
 def _alarm_lines(found: Sequence[ShownAlarm]) -> tuple[AlarmLine, ...]:
     """What needs somebody comes first."""
     ordered = sorted(found, key=lambda each: not each.needs_somebody)
-    return tuple(map(_alarm_line, ordered))
+    return tuple(map(_alarm_line, ordered[:MOST_ALARMS]))
 
 
 def _alarm_line(shown: ShownAlarm) -> AlarmLine:

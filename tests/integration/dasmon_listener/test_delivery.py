@@ -307,9 +307,9 @@ def test_a_test_is_tried_once(webhook: Hook) -> None:
 
 
 def test_two_workers_never_send_the_same(webhook: Hook) -> None:
-    listener(webhook)
-    listener(webhook, "/b", owner="bob")
-    for number in range(40):
+    for owner in "abcd":
+        listener(webhook, f"/{owner}", owner=owner)
+    for number in range(20):
         raised(f"alarm {number}")
     start, counts = threading.Barrier(2), []
 
@@ -387,3 +387,45 @@ def test_a_recipient_that_is_removed_meanwhile(webhook: Hook) -> None:
     delivery.deliver_due(NOW)
     assert len(webhook.bodies) == 1
     assert not Notification.objects.exists()
+
+
+def test_a_storm_is_told_in_one_letter(webhook: Hook) -> None:
+    """Of 200 alarms a person gets 20 letters, and one that says how many more there are."""
+    listener(webhook)
+    telling.recipient(owner="off", is_enabled=False)
+    alarms_of_storm = [telling.alarm(f"chopper {number}") for number in range(200)]
+    telling.recipient(
+        owner="far", way="webhook", address=webhook.url("/far"), escalate_after=SECOND
+    )
+    notifications.enqueue(alarms_of_storm, RAISED, NOW)
+    assert delivery.deliver_due(NOW) == 21
+    assert sorted(set(causes(webhook))) == ["many", "raised"]
+    [letter] = [said for said in map(json.loads, webhook.bodies) if said["cause"] == "many"]
+    assert letter["subject"] == "Many more alerts on ARCS"
+    assert "180 more alarms" in letter["text"]
+    assert "ARCS: 180, of which 180 are waiting" in letter["text"]
+    waiting = Notification.objects.filter(sent_at=None, given_up_at=None)
+    assert not waiting.exists()
+    gathered = Notification.objects.filter(told_in__cause="many")
+    assert (gathered.count(), gathered.filter(dropped_because="").count()) == (180, 0)
+
+
+def test_a_storm_that_goes_on_is_told_again_when_the_time_is_over(webhook: Hook) -> None:
+    """What is fatal has letters of its own; what is over by then is not told at all."""
+    listener(webhook)
+    notifications.enqueue([telling.alarm(f"a {number}") for number in range(30)], RAISED, NOW)
+    assert delivery.deliver_due(NOW) == 21
+    later = NOW + 30 * SECOND
+    fatal = telling.alarm("vacuum", level=Level.FATAL, at=later)
+    second = [telling.alarm(f"b {number}", at=later) for number in range(50)]
+    notifications.enqueue([*second, fatal], RAISED, later)
+    assert delivery.deliver_due(later) == 1
+    assert json.loads(webhook.bodies[-1])["alarm"] == "vacuum"
+    over(second[0], later + SECOND)
+    assert delivery.deliver_due(NOW + 9 * MINUTE) == 0
+    assert delivery.deliver_due(NOW + 11 * MINUTE) == 21
+    [_, letter] = [said for said in map(json.loads, webhook.bodies) if said["cause"] == "many"]
+    assert "29 more alarms" in letter["text"]
+    first = Alarm.objects.get(name="a 29")
+    over(first, NOW + 12 * MINUTE)
+    assert delivery.deliver_due(NOW + 12 * MINUTE) == 0

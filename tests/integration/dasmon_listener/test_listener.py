@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from dasmon_listener import daemon
 from dasmon_listener.config import ListenerConfig
 from dasmon_listener.domain.series import Kind
+from dasmon_listener.intake import Missing
 from dasmon_listener.models import Gap, Latest, Series
 from dasmon_listener.turn import Turn
 from workflow_manager.broker.memory import MemoryBroker
@@ -174,3 +175,29 @@ def test_pages_are_told_of_pvs_that_came_through_the_functions() -> None:
         Latest.objects.create(series=series, at=Now(), received_at=Now(), value=1)
         with closing(watching.notifies(timeout=20)) as notices:
             assert any(each.payload == "values cncs" for each in notices)
+
+
+def test_a_listener_that_cannot_write_does_not_say_that_it_hears() -> None:
+    """Components would be called silent whose signs of life wait to be written."""
+    listener, stop = daemon.Listener(MemoryBroker().subscriber(), CONFIG), threading.Event()
+
+    def write() -> None:
+        listener.wait_for_turn(stop, lambda: None)
+        listener.write(stop)
+        connection.close()
+
+    parts = [threading.Thread(target=write)]
+    parts.append(threading.Thread(target=listener.receive, args=(stop,)))
+    for part in parts:
+        part.start()
+    try:
+        until(lambda: listener.hears(1.0))
+        with psycopg.connect(database()) as other:
+            other.execute("LOCK TABLE dasmon_gap IN ACCESS EXCLUSIVE MODE")
+            listener.intake.put_gap(Missing(None, 1.0, 2.0, None, "as a thing to write"))
+            until(lambda: not listener.hears(1.0))
+        until(lambda: listener.hears(1.0))
+    finally:
+        stop.set()
+        for part in parts:
+            part.join()

@@ -6,9 +6,9 @@ from datetime import datetime, time, timedelta
 import pytest
 from django.db import connection, transaction
 
-from dasmon_listener import notifications
+from dasmon_listener import notifications, recipients
 from dasmon_listener.domain.levels import Level
-from dasmon_listener.models import Alarm, AlarmEvent, Notification
+from dasmon_listener.models import Alarm, AlarmEvent, Notification, Recipient
 from tests.integration.dasmon_listener import telling
 from tests.integration.dasmon_listener.telling import MINUTE, MORNING, NIGHT, NOW, told
 
@@ -188,3 +188,32 @@ def test_what_is_rolled_back_is_not_told() -> None:
 def test_only_alarms_are_enqueued() -> None:
     with pytest.raises(ValueError, match="test is not enqueued"):
         notifications.enqueue([], Notification.Cause.TEST, NOW)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_recipient_that_is_removed_in_this_moment_stops_no_alarm() -> None:
+    removed, kept = telling.recipient(), telling.recipient(owner="bob")
+    known = telling.alarm("known")
+    notifications.enqueue([known], RAISED, NOW)
+
+    def remove() -> None:
+        recipients.remove(removed)
+        connection.close()
+
+    person = threading.Thread(target=remove)
+    with transaction.atomic():
+        alarm = telling.alarm()
+        over(known)
+        notifications.enqueue([alarm], RAISED, NOW)
+        person.start()
+        while person.is_alive() and not is_somebody_waiting():
+            person.join(0.01)
+    person.join()
+    assert list(Recipient.objects.all()) == [kept]
+    assert told() == [("bob", "raised"), ("bob", "over"), ("bob", "raised")]
+
+
+def is_somebody_waiting() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -29,7 +30,7 @@ from dasmon_listener.models import (
     Recipient,
     Series,
 )
-from tests.integration.webmon import rows
+from tests.integration.webmon import reported, rows
 from webmon.alarms import pages
 from workflow_manager.models import Instrument
 
@@ -511,3 +512,37 @@ def test_the_facility_s_page_counts_the_same(user: Client) -> None:
     counted = re.compile(r'<span id="alarm-count".*?</span></span>')
     assert counted.findall(page(user, "/dasmon/")) == counted.findall(page(user, "/report/"))
     assert 'data-level="error"><span>2<' in page(user, "/dasmon/")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_answering_for_several_instruments_and_their_signals_do_not_wait_in_a_circle(
+    admin: Client,
+) -> None:
+    first, second = (Instrument.objects.create(name=name) for name in ("arcs", "cncs"))
+    ticked = [reported.raise_alarm(of, "chopper").id for of in (second, first)]
+    answered: list[int] = []
+
+    def answer() -> None:
+        answered.append(admin.post("/alarms/acknowledge/", {"alarm": ticked}).status_code)
+        connection.close()
+
+    person = threading.Thread(target=answer)
+    now = timezone.now()
+    with transaction.atomic():
+        alarms.receive([SignalReport("arcs", "a", Level.ERROR, "DAS", "", now)], now)
+        person.start()
+        while not waits_for_a_lock():
+            assert person.is_alive()
+        alarms.receive([SignalReport("cncs", "b", Level.ERROR, "DAS", "", now)], now)
+    person.join()
+    assert answered == [302]
+    assert not Alarm.objects.filter(id__in=ticked, acknowledged_at=None).exists()
+
+
+def waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database "
+            "WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
+        )
+        return bool(cursor.fetchone()[0])

@@ -408,3 +408,16 @@ def test_bad_addresses_are_not_found(user: Client, tmp_path: Path) -> None:
     instrument()
     assert user.get("/dasmon/arcs/?before=nonsense").status_code == 404
     assert user.get("/dasmon/arcs/update/?time=nan&start=-9&length=-1&vars=%00").status_code == 200
+
+
+def test_a_storm_of_alarms_leaves_a_page_that_can_be_read(user: Client) -> None:
+    arcs = instrument()
+    report(arcs, "recording", "True")
+    for number in range(60):
+        raise_alarm(arcs, f"chopper {number}", level=Level.WARNING)
+    raise_alarm(arcs, "vacuum", level=Level.FATAL)
+    found = value(user)
+    live = found.get("live", found)
+    assert (len(live["alarms"]), live["count_alarms"]) == (50, 61)
+    assert live["alarms"][0]["name"] == "vacuum"
+    assert "The first 50 of 61 are shown" in page(user)

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,7 +15,7 @@ HOSTILE = "<!channel> *bold* [x](https://evil.example) & <b>\r\nBcc: all@example
 
 
 def letter(cause: str = letters.RAISED, *, is_over: bool = False, **changes: str) -> Letter:
-    values = {
+    values: dict[str, Any] = {
         "instrument": "arcs",
         "alarm": "chopper 1",
         "level": "error",
@@ -122,3 +123,19 @@ def test_chats_take_only_so_much() -> None:
     assert len(json.dumps(letters.teams(letter(message="x" * 100_000, guidance="y" * 100_000)))) < (
         28_000
     )
+
+
+def test_a_letter_of_many_says_how_many_where() -> None:
+    many = Letter(
+        number=13,
+        cause=letters.MANY,
+        zone=ZoneInfo("America/New_York"),
+        written_at=AT,
+        link="https://webmon.example.org/alarms/",
+        others=(letters.Others("arcs", 9000, 12), letters.Others("seq\r\nBcc: x", 1, 0)),
+    )
+    assert many.subject == "Many more alerts on ARCS, SEQ BCC: X"
+    assert many.headline.startswith("9001 more alarms, too many at once for a letter each; 12 of")
+    assert "ARCS: 9000, of which 12 are waiting" in many.text
+    for form in (letters.generic, letters.slack, letters.teams):
+        assert "9001 more alarms" in json.dumps(form(many))
