@@ -6,6 +6,7 @@ written when they are over; what is younger is read from minutes and samples (`p
 """
 
 import datetime as dt
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,15 +68,15 @@ def rolled_up_before() -> dt.datetime:
         return _rolled_up_before(cursor)
 
 
-def rebuild(start: dt.datetime, end: dt.datetime, raw_since: dt.datetime | None) -> None:
+def rebuild(start: dt.datetime, end: dt.datetime, days: Container[dt.datetime]) -> None:
     """Write minutes and hours anew, a day in UTC after the other, each in one transaction.
 
-    Minutes come from the samples that there are now, from `raw_since` on (None: there are none);
-    earlier ones stay. Hours come from minutes. What is not rolled up yet is left to the next pass.
+    Minutes come from the samples that there are now, on `days` that have some (where they begin);
+    those of other days stay. Hours come from minutes. What is not rolled up yet is left to the next pass.
     """
     begin, end = floor(start, _DAY), ceiling(end, _DAY)
     while begin < end:
-        _rebuild_day(Span(begin, begin + _DAY), raw_since is not None and begin >= raw_since)
+        _rebuild_day(Span(begin, begin + _DAY), begin in days)
         begin += _DAY
 
 

@@ -26,8 +26,8 @@ class Command(BaseCommand):
             )
 
     def handle(self, *_args: Any, first: datetime, last: datetime, **_options: Any) -> None:
-        kept = day_partitions()
-        rollups.rebuild(first, last + timedelta(days=1), kept[0].begin if kept else None)
+        kept = {day.begin for day in day_partitions()}
+        rollups.rebuild(first, last + timedelta(days=1), kept)
         self.stdout.write(f"Minutes and hours from {first:%Y-%m-%d} to {last:%Y-%m-%d} are new.")
 
 

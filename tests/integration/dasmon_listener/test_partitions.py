@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
@@ -140,6 +141,25 @@ def test_what_came_while_no_listener_ran_for_long_is_rolled_up_before_it_goes(
     minutes = minutes_of(samples, NOW)
     assert_same(stored("dasmon_minute"), minutes)
     assert_same(stored("dasmon_hour"), combined(minutes, HOUR, NOW))
+
+
+def test_minutes_of_days_that_are_gone_stay_although_an_older_day_has_a_late_sample(
+    key: int, settings: Settings
+) -> None:
+    """As when samples are kept for longer from now on, and a sender's clock was wrong."""
+    settings.DASMON_RAW_DAYS = 3
+    gone, older = TODAY.after(-5), TODAY.after(-8)
+    write(a_day(key, gone))
+    partitions.provide([gone.partition])
+    rollups.roll_up(NOW - HOUR)
+    partitions.tend(NOW)
+    settings.DASMON_RAW_DAYS = 10
+    minutes = stored("dasmon_minute")
+    assert where(key) == []
+    write([Sample(older.begin, NOW, 1.0, key)])
+    partitions.tend(NOW)
+    call_command("rebuild_rollups", "--from", f"{older.begin:%Y-%m-%d}", "--to", f"{NOW:%Y-%m-%d}")
+    assert {each: row for each, row in stored("dasmon_minute").items() if each in minutes} == minutes
 
 
 def test_a_reader_in_the_way_stops_the_drop_and_no_writer(key: int, settings: Settings) -> None:
