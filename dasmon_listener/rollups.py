@@ -72,7 +72,8 @@ def rebuild(start: dt.datetime, end: dt.datetime, days: Container[dt.datetime]) 
     """Write minutes and hours anew, a day in UTC after the other, each in one transaction.
 
     Minutes come from the samples that there are now, on `days` that have some (where they begin);
-    those of other days stay. Hours come from minutes. What is not rolled up yet is left to the next pass.
+    those of other days stay. Hours come from minutes. What is not rolled up yet is left to the
+    next pass.
     """
     begin, end = floor(start, _DAY), ceiling(end, _DAY)
     while begin < end:

@@ -159,7 +159,9 @@ def test_minutes_of_days_that_are_gone_stay_although_an_older_day_has_a_late_sam
     write([Sample(older.begin, NOW, 1.0, key)])
     partitions.tend(NOW)
     call_command("rebuild_rollups", "--from", f"{older.begin:%Y-%m-%d}", "--to", f"{NOW:%Y-%m-%d}")
-    assert {each: row for each, row in stored("dasmon_minute").items() if each in minutes} == minutes
+    assert {
+        each: row for each, row in stored("dasmon_minute").items() if each in minutes
+    } == minutes
 
 
 def test_a_reader_in_the_way_stops_the_drop_and_no_writer(key: int, settings: Settings) -> None:
