@@ -30,8 +30,10 @@ from dasmon_listener.models import (
     Recipient,
     Series,
 )
+from dasmon_listener.previews import Occurrence
 from tests.integration.webmon import reported, rows
 from webmon.alarms import pages
+from webmon.alarms.templatetags.alarms import occurrence_line
 from workflow_manager.models import Instrument
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -532,6 +534,17 @@ def test_the_facility_s_page_counts_the_same(user: Client) -> None:
     counted = re.compile(r'<span id="alarm-count".*?</span></span>')
     assert counted.findall(page(user, "/dasmon/")) == counted.findall(page(user, "/report/"))
     assert 'data-level="error"><span>2<' in page(user, "/dasmon/")
+
+
+def test_a_value_that_trembles_makes_no_huge_preview() -> None:
+    now = timezone.now()
+    week, second = dt.timedelta(days=7), dt.timedelta(seconds=1)
+    begins = [now - week + 10 * number * second for number in range(30_000)]
+    occurrences = [Occurrence(at, at + second, 1.0) for at in begins]
+    line = occurrence_line(occurrences, now - week, now)
+    assert 'aria-label="30000 times' in line and len(line) < 2_000
+    apart = [occurrences[0], occurrences[20_000]]
+    assert occurrence_line(apart, now - week, now).count("<rect") == 2
 
 
 def test_a_name_that_no_value_can_have_is_refused(admin: Client) -> None:
