@@ -33,6 +33,8 @@ BROKER_AWAY = "The listener had no connection to the message broker."
 _PREFETCH = 2_000
 _GATHER = 0.01  # seconds in which company of a message is waited for
 _STANDBY = 0.25  # seconds between two looks whether the right to write is free
+_LOOK = 0.05  # seconds between two looks at the connection: to make a new one takes longer
+_ON_THE_WAY = 1.0  # seconds from a message's sender through the broker to us, at most
 _AFTER_TROUBLE = 1.0  # seconds
 # What came before is read and written, or nothing follows from silence.
 _LONGEST_LAG = 5.0  # seconds
@@ -127,7 +129,7 @@ class Listener:
         self._subscriber.start(self._subscriptions, self._mailbox.put)
         try:
             while not stop.is_set():
-                self._take_in(0.2)
+                self._take_in(_LOOK)
                 self._absence.look(time.time(), is_connected=self._subscriber.is_connected)
                 self._report_refused()
         finally:
@@ -138,6 +140,7 @@ class Listener:
         began_at = time.time()
         deliveries = self._mailbox.take(timeout)
         if deliveries:
+            self._absence.came(time.time())
             settled = handlers.take_in(deliveries, self.intake, self.tally, self._adara_instrument)
             self._subscriber.ack_all(settled)
         self._read_until = began_at
@@ -184,13 +187,17 @@ class Listener:
 
 
 class Absence:
-    """Times in which nothing could be received, told as gaps while they last."""
+    """Times in which nothing could be received, told as gaps while they last.
+
+    A broker that died, or fell silent, took along what was on the way: only up to the last message
+    is it known that nothing is missing. Messages come before all subscriptions are granted, too.
+    """
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._since: float | None = None
         self._because = ""
-        self._here_at: float | None = None
+        self._came_at: float | None = None
         self._told_at = 0.0
 
     def begin(self, last_alive: datetime | None) -> None:
@@ -198,15 +205,19 @@ class Absence:
         if last_alive is not None:
             self._since, self._because = last_alive.timestamp(), NOBODY_LISTENED
 
+    def came(self, now: float) -> None:
+        """Something was received."""
+        self._came_at = now
+
     def look(self, now: float, *, is_connected: bool) -> None:
         """Tell what is missing; called often."""
-        if is_connected:
-            if self._since is not None:
-                self._tell(now)
-            self._since, self._here_at = None, now
-            return
-        if self._since is None and self._here_at is not None:
-            self._since, self._because = self._here_at, BROKER_AWAY
+        if is_connected and self._since is not None:
+            self._tell(now)
+            self._since, self._came_at = None, now
+        elif is_connected and self._came_at is None:
+            self._came_at = now
+        elif not is_connected and self._since is None and self._came_at is not None:
+            self._since, self._because = self._came_at - _ON_THE_WAY, BROKER_AWAY
         if self._since is not None and now - self._told_at >= 1:
             self._tell(now)
 

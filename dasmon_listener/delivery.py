@@ -140,7 +140,7 @@ def _claim(now: datetime, limit: int) -> list[Notification]:
 
 def _gather(cursor: CursorWrapper, now: datetime) -> None:
     """Put what is too much for a recipient into one letter."""
-    values = {
+    values: dict[str, Any] = {
         "now": now,
         "window": WINDOW,
         "most": MOST_LETTERS,

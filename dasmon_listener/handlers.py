@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import UUID
 
 from django.db import transaction
 
@@ -98,7 +99,7 @@ class Writer:
         self._register = register
         self._settle = settle
         self._pending: deque[Batch] = deque()
-        self._transaction: str | None = None
+        self._mark: UUID | None = None
         self._blamed = 0
 
     @property
@@ -140,12 +141,12 @@ class Writer:
             if is_database_away(error):
                 raise DatabaseAwayError(str(error)) from error
             return False
-        self._transaction, self._blamed = None, 0
+        self._mark, self._blamed = None, 0
         self._tally.wrote(batch.values, _lag(batch))
         return True
 
     def _replace(self, batch: Batch, parts: Sequence[Batch]) -> None:
-        self._transaction, self._blamed = None, 0
+        self._mark, self._blamed = None, 0
         self._pending.remove(batch)
         self._pending.extendleft(reversed(parts))
 
@@ -157,14 +158,14 @@ class Writer:
 
     def _write(self, batch: Batch) -> None:
         with transaction.atomic():
-            self._transaction = services.transaction_number()
+            self._mark = services.mark_batch()
             stored = services.store(batch, self._register)
             if stored.signals:
                 alarms.receive(stored.signals, datetime.now(UTC))
 
     def _was_committed(self) -> bool:
         """Whether the transaction before, whose end is unknown, did its work after all."""
-        return self._transaction is not None and services.is_committed(self._transaction)
+        return self._mark is not None and services.is_written(self._mark)
 
 
 def _lag(batch: Batch) -> float | None:
@@ -177,8 +178,7 @@ def _parts(batch: Batch, error: Exception) -> list[Batch]:
     """What to try instead of a batch that was refused."""
     taken = batch.taken
     if not taken:
-        log.error("Gaps or unread messages cannot be written down: %r", batch, exc_info=error)
-        return []
+        return _single_notes(batch, error)
     rest = Batch(gaps=batch.gaps, unread=batch.unread)
     if len(taken) == 1 and rest.is_empty:
         return [_given_up(taken[0], error)]
@@ -186,6 +186,16 @@ def _parts(batch: Batch, error: Exception) -> list[Batch]:
     size = -(-len(taken) // _PARTS)
     parts = [_batch_of(taken[start : start + size]) for start in range(0, len(taken), size)]
     return parts if rest.is_empty else [rest, *parts]
+
+
+def _single_notes(batch: Batch, error: Exception) -> list[Batch]:
+    """Gaps and unread messages each by itself; one that is alone already is only in the log."""
+    notes = [Batch(gaps=[each]) for each in batch.gaps]
+    notes += [Batch(unread=[each]) for each in batch.unread]
+    if len(notes) == 1:
+        log.error("A gap or an unread message cannot be written down: %r", batch, exc_info=error)
+        return []
+    return notes
 
 
 def _batch_of(taken: Iterable[Taken]) -> Batch:

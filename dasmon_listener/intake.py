@@ -25,6 +25,7 @@ SHED_REASON = (
 )
 _SAME_GAP = 10.0  # seconds without shedding, after which the next is another gap
 _MOST_UNREAD = 1_000  # kinds of unread messages that are told apart
+_MOST_UNREAD_BYTES = 64 * 1024 * 1024  # of their bodies; what is beyond is only counted
 _LONGEST_DESTINATION = 500
 _BYTES_OF_A_VALUE = 200  # more of them count as more values: memory is bounded too
 
@@ -90,8 +91,8 @@ def size_of(taken: Taken) -> int:
 
 
 def _weight(taken: Taken) -> int:
-    """What a message counts for: its values, or more if they are long texts."""
-    return max(size_of(taken), len(taken.body) // _BYTES_OF_A_VALUE)
+    """What a message counts for: its values, or more if they are long texts; never nothing."""
+    return max(1, size_of(taken), len(taken.body) // _BYTES_OF_A_VALUE)
 
 
 class _Line:
@@ -135,6 +136,7 @@ class Intake:
         self._signs: dict[tuple[str, str], Taken] = {}
         self._notable: list[Taken] = []
         self._unread: dict[tuple[str, str], Unread] = {}
+        self._unread_bytes = 0
         self._gaps: list[Missing] = []
         self._shedding: dict[str, _Shedding] = {}
         self.shed = 0
@@ -170,7 +172,7 @@ class Intake:
         return [] if old is None else [old]
 
     def put_unread(self, unread: Unread) -> None:
-        """Count what could not be read; the newest of a kind is kept whole."""
+        """Count what could not be read; the newest of a kind is kept whole, if there is room."""
         destination = unread.destination[:_LONGEST_DESTINATION]
         key = (destination, unread.reason)
         with self._lock:
@@ -178,7 +180,11 @@ class Intake:
                 key = ("", "It is one of too many different messages that could not be read.")
             known = self._unread.get(key)
             times = unread.times + (known.times if known else 0)
-            self._unread[key] = Unread(*key, unread.body, times)
+            body = known.body if known else b""
+            if self._unread_bytes - len(body) + len(unread.body) <= _MOST_UNREAD_BYTES:
+                self._unread_bytes += len(unread.body) - len(body)
+                body = unread.body
+            self._unread[key] = Unread(*key, body, times)
 
     def put_gap(self, gap: Missing) -> None:
         with self._lock:
@@ -194,6 +200,7 @@ class Intake:
                 [*self._gaps, *self._shed_gaps()],
             )
             self._signs, self._notable, self._unread, self._gaps = {}, [], {}, []
+            self._unread_bytes = 0
             return batch
 
     def _take_telemetry(self, most: int) -> list[Taken]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection
 
-from dasmon_listener.domain.recording import Recording, recording_state
+from dasmon_listener.domain.recording import Recording, recording_state, run_now
 from dasmon_listener.domain.silence import SHORTEST_LIMIT, SignsOfLife
 from dasmon_listener.sql import OVERVIEW
 from workflow_manager.models import Instrument
@@ -132,7 +132,7 @@ def newest_samples(
 def _overview(row: Sequence[Any]) -> Overview:
     name, facility, is_alive, is_adara, is_known, recording, paused, run_number, *rest = row
     state = recording_state(recording, paused, is_adara=is_adara, is_known=is_known)
-    return Overview(name, facility, is_alive, is_adara, state, run_number or "", *rest)
+    return Overview(name, facility, is_alive, is_adara, state, run_now(run_number), *rest)
 
 
 def _rows(statement: str, **parameters: Any) -> list[tuple[Any, ...]]:

@@ -106,12 +106,14 @@ def provide(wanted: Iterable[Partition]) -> list[Partition]:
 def forget_days_before(first_kept: dt.datetime) -> list[Partition]:
     """Drop the samples of earlier days once their minutes and hours are complete.
 
-    Late ones, which are in the default partition, are deleted when no rollup waits for them.
+    What came while no rollups were made waits for them: programs write without any listener. Late
+    ones, which are in the default partition, are deleted when no rollup waits for them.
 
     Raises:
         django.db.OperationalError: somebody held a lock too long; what was done stays, call again.
     """
-    old = [day for day in day_partitions() if day.end <= first_kept]
+    complete = min(first_kept, rollups.rolled_up_before())
+    old = [day for day in day_partitions() if day.end <= complete]
     for day in old:
         rollups.settle(day.begin, day.end)
     dropped = [day for day in old if _drop(day)]

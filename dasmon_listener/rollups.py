@@ -61,6 +61,12 @@ def settle(begin: dt.datetime, end: dt.datetime) -> int:
         return _settle(cursor, Span(begin, end))
 
 
+def rolled_up_before() -> dt.datetime:
+    """Until when what was received is in minutes; the beginning of time if nothing ever was."""
+    with connection.cursor() as cursor:
+        return _rolled_up_before(cursor)
+
+
 def rebuild(start: dt.datetime, end: dt.datetime, raw_since: dt.datetime | None) -> None:
     """Write minutes and hours anew, a day in UTC after the other, each in one transaction.
 
@@ -95,7 +101,7 @@ def _pass(
     hours_done = floor(before, Grain.HOUR.unit)
     values: dict[str, Any] = {
         "since": _FIRST if done_before is None else done_before - _LATE_COMMITS,
-        "kept_since": _kept_since(before),
+        "kept_since": min(_kept_since(before), floor(done_before or before, _DAY)),
         "until": floor(before, Grain.MINUTE.unit),
         "hours_done": hours_begin,
     }
@@ -134,7 +140,10 @@ def _hours(
 
 
 def _kept_since(now: dt.datetime) -> dt.datetime:
-    """Of earlier minutes not all samples may be there; late ones for them change nothing."""
+    """Of earlier minutes not all samples may be there; late ones for them change nothing.
+
+    Only if no pass was made for longer than days are kept, samples wait that are older.
+    """
     days = settings.DASMON_RAW_DAYS
     return floor(now, _DAY) - days * _DAY if days else _FIRST
 

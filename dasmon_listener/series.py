@@ -47,16 +47,19 @@ class Register:
         self._instruments: dict[str, int] = {}
         self._series: dict[tuple[int, Kind], Names] = {}
         self._made_at: list[float] = []
+        self._made_before: list[float] = []  # this transaction
         self._look_at = self._forget_at = float("-inf")
 
     def forget(self) -> None:
-        """Ask the database for everything again."""
+        """Ask the database for everything again; what the transaction made was not made."""
+        self._made_at = list(self._made_before)
         self._instruments, self._series = {}, {}
         self._look_at = float("-inf")
 
     def look(self, cursor: CursorWrapper) -> None:
-        """Learn, now and then, what people have changed."""
+        """Begin a transaction: learn, now and then, what people have changed."""
         now = self._clock()
+        self._made_before = list(self._made_at)
         if now >= self._forget_at:
             self.forget()
             self._forget_at = now + _FORGET_ALL

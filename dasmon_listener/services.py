@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
@@ -132,28 +133,28 @@ def store(batch: Batch, register: Register) -> Stored:
     return Stored(len(rows.samples), signals)
 
 
-def transaction_number() -> str:
-    """The number of the transaction that we are in."""
+def mark_batch() -> UUID:
+    """Put a new mark on the batch that the caller's transaction writes."""
+    mark = uuid4()
     with connection.cursor() as cursor:
-        cursor.execute(INGEST["transaction"])
-        (number,) = cursor.fetchone()
-    return str(number)
+        cursor.execute(INGEST["mark_batch"], {"mark": mark})
+    return mark
 
 
-def is_committed(transaction: str) -> bool:
-    """Whether that transaction was committed; also after the server's restart.
+def is_written(mark: UUID) -> bool:
+    """Whether the last batch that anybody wrote has this mark; also after the server's restart.
 
     Raises:
         django.db.Error: nobody knows; the database does not answer.
     """
     with connection.cursor() as cursor:
-        cursor.execute(INGEST["is_committed"], {"transaction": transaction})
+        cursor.execute(INGEST["is_written"], {"mark": mark})
         (answer,) = cursor.fetchone()
     return bool(answer)
 
 
 def last_alive() -> datetime | None:
-    """When a listener last told that it lives; None if there never was one."""
+    """Until when what a listener received is surely written; None if there never was one."""
     with connection.cursor() as cursor:
         cursor.execute(INGEST["last_alive"])
         (at,) = cursor.fetchone()

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 # So many rows are read and put into buckets in well under 100 ms.
-MOST_ROWS = 85_000
+MOST_ROWS = 60_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FINEST = timedelta(milliseconds=1)

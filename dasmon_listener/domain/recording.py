@@ -32,3 +32,8 @@ def recording_state(
 
 def _is_true(value: str | None) -> bool:
     return value is not None and value.strip().lower() == "true"
+
+
+def run_now(told: str | None) -> str:
+    """The number of the run as data acquisition tells it; between runs that is 0, and none here."""
+    return "" if told is None or told.strip() == "0" else told

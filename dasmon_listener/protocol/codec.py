@@ -133,13 +133,15 @@ def _require_names(names: Any) -> None:
 def _as_text(content: dict[str, Any], body: bytes) -> dict[str, str]:
     """Each value as Python writes it: `True`, `None`, `[1, 2]`; monitors by their numbers."""
     values: dict[str, str] = {}
+    written: dict[str, Any] = {}  # the same as Python has it, read once: that takes its time
     for name, value in content.items():
         if type(value) is str:
             values[name] = value
         elif name == "monitors" and isinstance(value, dict):
             values |= _monitors(value)
         elif isinstance(value, dict | list):
-            values[name] = str(_parsed(_text(body), _as_python)[name])
+            written = written or _parsed(_text(body), _as_python)
+            values[name] = str(written[name])
         else:
             values[name] = str(value)
     return values

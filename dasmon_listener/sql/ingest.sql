@@ -88,8 +88,9 @@ INSERT INTO dasmon_gap (instrument_id, began_at, ended_at, lost, reason)
 VALUES (%(instrument)s, %(began_at)s, %(ended_at)s, %(lost)s, %(reason)s)
 
 -- name: last_alive
--- When a listener last wrote.
-SELECT max(alive_at) FROM dasmon_listener_process WHERE is_active
+-- Until when surely all that a listener received is written: it may have been killed with what it
+-- had in hand, which is as old as its last batch was, and a second.
+SELECT max(alive_at - interval '1 second' - coalesce(lag, interval '0')) FROM dasmon_listener_process WHERE is_active
 
 -- name: unread
 INSERT INTO dasmon_unread_message AS old (destination, reason, times, first_at, last_at, body)
@@ -140,8 +141,11 @@ JOIN dasmon_series series ON series.id = latest.series_id
 JOIN workflow_instrument instrument ON instrument.id = series.instrument_id
 WHERE latest.received_at > %(since)s AND series.kind = 0
 
--- name: transaction
-SELECT pg_current_xact_id()::text
+-- name: mark_batch
+-- Seen with the batch or not at all. A transaction's number would not tell: a server that died
+-- gives the numbers of what it lost to others.
+INSERT INTO dasmon_last_batch (id, mark) VALUES (1, %(mark)s)
+ON CONFLICT (id) DO UPDATE SET mark = excluded.mark
 
--- name: is_committed
-SELECT pg_xact_status(%(transaction)s::xid8) = 'committed'
+-- name: is_written
+SELECT EXISTS (SELECT FROM dasmon_last_batch WHERE mark = %(mark)s)

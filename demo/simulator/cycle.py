@@ -5,18 +5,21 @@ messages, so an hour of facility passes in a millisecond of test.
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from demo.simulator import messages
-from demo.simulator.controls import Controls, Value
+from demo.simulator.controls import Controls
+from demo.simulator.database import Moment
 from demo.simulator.files import PULSE_CHARGE_PC, PULSES_PER_SECOND, RunFile
 from demo.simulator.measurement import Plan
 from workflow_manager.broker.ports import OutgoingMessage
 
 HEARTBEAT = timedelta(seconds=5)
 VALUES = timedelta(seconds=2)
+PAST_STEP = timedelta(seconds=20)
+_STEPS_OF_A_RUN = 90
 
 # (plan, end of the run) -> the file
 WriteRun = Callable[[Plan, datetime], RunFile]
@@ -51,6 +54,7 @@ class Cycle:
     heartbeat_at: datetime | None = None
     values_at: datetime | None = None
     unconfirmed: list[dict[str, str]] = field(default_factory=list)
+    untold_past: timedelta = timedelta(0)
     controls: Controls = field(init=False)
     _is_first: bool = True
     _asserted: set[str] = field(default_factory=set)
@@ -71,9 +75,26 @@ class Cycle:
             due += self._values(now)
         return due
 
-    def process_variables(self, now: datetime) -> Mapping[str, Value]:
-        """The PVs that are due; they go another way than messages."""
-        return self.controls.step(now, self.plan, self.recording) if self.plan else {}
+    def process_variables(self, now: datetime) -> list[Moment]:
+        """The PVs that are due, with their times; they go another way than messages.
+
+        A new facility has a past as well, so that there is something to look at.
+        """
+        if self.plan is None:
+            return []
+        if self.untold_past:
+            return [*self._past(now, self.untold_past)]
+        values = self.controls.step(now, self.plan, self.recording)
+        return [(now, values)] if values else []
+
+    def _past(self, now: datetime, length: timedelta) -> Iterator[Moment]:
+        """The runs before the first one, each as long as it takes to reach a temperature."""
+        self.controls = Controls(self.instrument, random.Random(self.instrument))
+        steps = length // PAST_STEP
+        for step in range(steps):
+            number = self.next_run - 1 - (steps - step) // _STEPS_OF_A_RUN
+            at = now - (steps - step) * PAST_STEP
+            yield at, self.controls.step(at, self.make_plan(number, 30.0), recording=True)
 
     def _begin(self, now: datetime) -> list[OutgoingMessage]:
         seconds = self.chance.uniform(self.rhythm.shortest, self.rhythm.longest)

@@ -23,15 +23,17 @@ FIRST_END_S = 8.0
 STAGGER_S = 6.0
 TICK_S = 0.25
 RETRY_AFTER = timedelta(seconds=3)
+PAST = timedelta(hours=8)
 
 
 def cycles(facility_root: Path, seed: int, pace: float = 1.0) -> list[Cycle]:
     """A cycle for each instrument; `pace` 2 makes runs half as long."""
+    newest = {name: newest_run_number(name, facility_root) for name in INSTRUMENTS}
     return [
         Cycle(
             instrument=instrument,
-            next_run=(newest_run_number(instrument, facility_root) or FIRST_RUN[instrument] - 1)
-            + 1,
+            next_run=(newest[instrument] or FIRST_RUN[instrument] - 1) + 1,
+            untold_past=timedelta(0) if newest[instrument] else PAST,
             rhythm=_rhythm(FIRST_END_S + STAGGER_S * place, pace),
             make_plan=_planner(instrument),
             write=_writer(facility_root, seed),
@@ -79,12 +81,17 @@ class Facility:
         due = [message for cycle in self._instruments for message in cycle.step(now)]
         if self._database is not None:
             for cycle in self._instruments:
-                values = cycle.process_variables(now)
-                self._database.update(cycle.instrument, values, cycle.controls.names, now)
+                self._tell_variables(cycle, self._database, now)
         if self._quiet_until is not None and now < self._quiet_until:
             return  # the broker is away: values of the moment are worth nothing later
         if self._publish(due, now):
             self._publish_unconfirmed(now)
+
+    @staticmethod
+    def _tell_variables(cycle: Cycle, database: PvDatabase, now: datetime) -> None:
+        moments = cycle.process_variables(now)
+        if moments and database.update(cycle.instrument, moments, cycle.controls.names, now):
+            cycle.untold_past = timedelta(0)
 
     def _publish_unconfirmed(self, now: datetime) -> None:
         for cycle in self._instruments:

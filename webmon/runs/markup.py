@@ -155,7 +155,7 @@ def _reported(reported: Overview, run: RunRow | None, now: dt.datetime) -> str:
     if reported.count_rate is not None:
         old = age(reported.count_rate_at, VALUES_EVERY, now=now)
         rate = _RATE.format(numbers.words(reported.count_rate, digits=4), old)
-    is_other = run is None or reported.run_number != str(run.number)
+    is_other = reported.run_number and (run is None or reported.run_number != str(run.number))
     return _REPORTED.format(
         word=reported.recording,
         shape=_RECORDING_SHAPES[reported.recording],

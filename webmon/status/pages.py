@@ -11,7 +11,7 @@ from dasmon_listener import alarm_lists, selectors
 from dasmon_listener.alarm_lists import ShownAlarm
 from dasmon_listener.domain.levels import Level
 from dasmon_listener.domain.pv_statuses import status_word
-from dasmon_listener.domain.recording import Recording, recording_state
+from dasmon_listener.domain.recording import Recording, recording_state, run_now
 from dasmon_listener.domain.series import Kind
 from dasmon_listener.overview import VALUES_EVERY, Equipped
 from dasmon_listener.selectors import LatestValue, MonitoredValue
@@ -252,7 +252,7 @@ def _verdict(
     recording = state_of(equipped, values)
     if equipped.is_adara and heard_at is None:
         recording = Recording.UNKNOWN
-    number = values["run_number"].shown if "run_number" in values else ""
+    number = run_now(values["run_number"].shown if "run_number" in values else None)
     tone, words = _TONES[recording], ""
     if equipped.is_adara and heard_at is not None and now - heard_at > SILENT:
         tone = Tone.BAD

@@ -123,6 +123,25 @@ def test_a_day_is_dropped_as_a_whole_after_its_rollups_are_complete(
     assert_same(stored("dasmon_hour"), combined(minutes, HOUR, NOW))
 
 
+def test_what_came_while_no_listener_ran_for_long_is_rolled_up_before_it_goes(
+    key: int, settings: Settings
+) -> None:
+    """Programs write through the functions in the database, whoever listens."""
+    settings.DASMON_RAW_DAYS = 3
+    rollups.roll_up(NOW - 20 * DAY)
+    with_partition, without = TODAY.after(-10), TODAY.after(-8)
+    partitions.provide([with_partition.partition])
+    samples = [*a_day(key, with_partition), *a_day(key, without)]
+    write(samples)
+    partitions.tend(NOW)
+    rollups.roll_up(NOW)
+    partitions.tend(NOW)
+    assert where(key) == []
+    minutes = minutes_of(samples, NOW)
+    assert_same(stored("dasmon_minute"), minutes)
+    assert_same(stored("dasmon_hour"), combined(minutes, HOUR, NOW))
+
+
 def test_a_reader_in_the_way_stops_the_drop_and_no_writer(key: int, settings: Settings) -> None:
     settings.DASMON_RAW_DAYS = 3
     old = TODAY.after(-5)

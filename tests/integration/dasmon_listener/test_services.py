@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from dasmon_listener import handlers
+from dasmon_listener import handlers, services
 from dasmon_listener.intake import Intake, Missing
 from dasmon_listener.models import Alarm, Component, Gap, Latest, Series, UnreadMessage
 from dasmon_listener.series import Register
@@ -253,6 +253,42 @@ def test_a_message_that_the_database_refuses_harms_no_other(write: Bench) -> Non
     assert (bytes(unread.body), unread.times) == (b'{"x": "poison"}', 1)
     assert unread.reason.startswith("It cannot be kept: ")
     assert not write.writer.has_pending
+
+
+def test_what_was_refused_made_no_instruments() -> None:
+    """Each attempt at a batch with one bad message counted all of its new instruments again."""
+    write = Bench(most_new_instruments=20)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE dasmon_sample ADD CHECK (text <> 'poison')")
+    names = [f"I{number:02}" for number in range(16)]
+    good = [came(f"/topic/SNS.{name}.APP.DASMON", {"x": 1}) for name in names]
+    write(came("/topic/SNS.I15.APP.DASMON", {"x": "poison"}), *good)
+    assert Instrument.objects.count() == 16
+    assert Latest.objects.filter(value=1).count() == 16
+    assert UnreadMessage.objects.get().reason.startswith("It cannot be kept: ")
+
+
+def test_whether_a_batch_was_written_is_seen_from_its_mark_alone(write: Bench) -> None:
+    """Others may get the number of a transaction that was lost when the server died."""
+    with transaction.atomic():
+        lost = services.mark_batch()
+        transaction.set_rollback(True)
+    assert not services.is_written(lost)
+    mark = services.mark_batch()
+    Instrument.objects.create(name="arcs")
+    assert services.is_written(mark)
+    write(came(DASMON, {"x": 1}))
+    assert not services.is_written(mark)
+
+
+def test_an_unread_message_that_cannot_be_written_down_costs_no_gap(write: Bench) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE dasmon_unread_message ADD CHECK (body <> 'poison')")
+    began = ago(100).timestamp()
+    write.intake.put_gap(Missing(None, began, began + 1, None, "Because."))
+    write(came(DASMON, b"poison"), came(DASMON.replace("ARCS", "CNCS"), b"else"))
+    assert Gap.objects.count() == 1
+    assert bytes(UnreadMessage.objects.get().body) == b"else"
 
 
 def test_a_gap_that_grows_is_one(write: Bench) -> None:

@@ -24,17 +24,43 @@ def test_until_the_first_connection_nobody_listened() -> None:
     assert told(intake) == [Missing(None, NOW - 60, NOW + 3, None, NOBODY_LISTENED)]
 
 
-def test_a_connection_that_is_lost_is_a_gap_from_when_it_was_last_there() -> None:
+def test_a_connection_that_is_lost_is_a_gap_from_the_last_message_on() -> None:
+    """What was sent after it may be lost, though the connection was lost, or seen so, later."""
     intake = Intake(10)
     absence = Absence(intake)
     absence.begin(None)
     absence.look(NOW, is_connected=False)
     assert told(intake) == []
     absence.look(NOW + 1, is_connected=True)
-    for second in range(2, 5):
+    absence.came(NOW + 2)
+    absence.look(NOW + 5, is_connected=True)
+    for second in range(6, 9):
         absence.look(NOW + second, is_connected=False)
-    absence.look(NOW + 4.5, is_connected=True)
+    absence.look(NOW + 8.5, is_connected=True)
     assert told(intake) == [
         Missing(None, NOW + 1, end, None, BROKER_AWAY)
-        for end in (NOW + 2, NOW + 3, NOW + 4, NOW + 4.5)
+        for end in (NOW + 6, NOW + 7, NOW + 8, NOW + 8.5)
+    ]
+
+
+def test_a_connection_without_messages_is_trusted_from_its_begin_on() -> None:
+    intake = Intake(10)
+    absence = Absence(intake)
+    absence.begin(None)
+    absence.look(NOW + 100, is_connected=True)
+    absence.look(NOW + 110, is_connected=True)
+    absence.look(NOW + 120, is_connected=False)
+    assert told(intake) == [Missing(None, NOW + 99, NOW + 120, None, BROKER_AWAY)]
+
+
+def test_a_connection_that_is_lost_while_subscriptions_are_granted_is_a_gap() -> None:
+    intake = Intake(10)
+    absence = Absence(intake)
+    absence.begin(None)
+    absence.look(NOW, is_connected=False)
+    absence.came(NOW + 1)
+    absence.look(NOW + 2, is_connected=False)
+    absence.look(NOW + 2.5, is_connected=True)
+    assert told(intake) == [
+        Missing(None, NOW, end, None, BROKER_AWAY) for end in (NOW + 2, NOW + 2.5)
     ]

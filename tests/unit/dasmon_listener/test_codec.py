@@ -1,7 +1,9 @@
 """Every form of message of the contract, and those that are none."""
 
 import json
+import sys
 from datetime import UTC, datetime
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -71,6 +73,24 @@ def test_native_values_are_as_python_writes_them_and_numbers_as_they_came() -> N
         "far": "NaN",
         "deep": "{'a': 1}",
     }
+
+
+def test_a_body_is_read_twice_at_most_however_many_lists_it_holds() -> None:
+    """Once for each list took an hour for a body of the size that is allowed."""
+    reads = 0
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal reads
+        reads += event == "call" and frame.f_code.co_name == "raw_decode"
+
+    body = json.dumps({f"x{number}": [number] for number in range(100)}).encode()
+    sys.setprofile(count)
+    try:
+        found = values(body)
+    finally:
+        sys.setprofile(None)
+    assert found == {f"x{number}": f"[{number}]" for number in range(100)}
+    assert reads == 2
 
 
 def test_monitors_in_all_their_forms() -> None:

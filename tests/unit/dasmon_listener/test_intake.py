@@ -94,6 +94,18 @@ def test_many_kinds_of_unread_messages_become_one() -> None:
     assert sum(each.times for each in unread) == 5_000
 
 
+def test_bodies_of_unread_messages_are_bounded_and_each_is_counted() -> None:
+    intake = Intake(most=10)
+    body = bytes(10 * 1024 * 1024)
+    for number in range(20):
+        intake.put_unread(Unread(f"SNS.{number % 10}.X", "The body is too large.", body))
+    unread = intake.take(10).unread
+    assert [each.times for each in unread] == [2] * 10
+    assert sum(len(each.body) for each in unread) == 6 * len(body)
+    intake.put_unread(Unread("SNS.Y.X", "The body is too large.", body))
+    assert intake.take(10).unread == [Unread("SNS.Y.X", "The body is too large.", body)]
+
+
 def test_long_texts_count_as_many_values() -> None:
     intake = Intake(most=1_000)
     long = [values("cncs", NOW + i, number=1) for i in range(20)]
@@ -103,3 +115,10 @@ def test_long_texts_count_as_many_values() -> None:
     batch = intake.take(1_000)
     assert batch.telemetry == long[10:]
     assert batch.gaps == [Missing("cncs", NOW, NOW + 9, 10, SHED_REASON)]
+
+
+def test_messages_without_any_value_are_bounded_too() -> None:
+    intake = Intake(most=10)
+    intake.put([values("cncs", NOW + i, number=0) for i in range(50)], [], NOW)
+    assert intake.waiting == 10
+    assert len(intake.take(1_000).telemetry) == 10

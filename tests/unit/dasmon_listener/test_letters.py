@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,7 +15,7 @@ HOSTILE = "<!channel> *bold* [x](https://evil.example) & <b>\r\nBcc: all@example
 
 
 def letter(cause: str = letters.RAISED, *, is_over: bool = False, **changes: str) -> Letter:
-    values = {
+    values: dict[str, Any] = {
         "instrument": "arcs",
         "alarm": "chopper 1",
         "level": "error",

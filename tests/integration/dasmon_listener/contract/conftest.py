@@ -39,6 +39,6 @@ def site(
             running_site(house, folder / "listener.log", _TOPICS.get(name, ())) as site,
         ):
             yield site
-        call_command("flush", interactive=False, verbosity=0)
+        call_command("flush", interactive=False, verbosity=0, reset_sequences=False)
         with connection.cursor() as cursor:  # tables without a model, with numbers of series
             cursor.execute("TRUNCATE dasmon_sample, dasmon_minute, dasmon_hour")

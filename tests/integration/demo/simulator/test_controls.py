@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from demo.simulator.controls import PERIOD, Controls
-from demo.simulator.facility import Facility, cycles
+from demo.simulator.facility import PAST, Facility, cycles
 from demo.simulator.programme import plan_run
 from tests.integration.demo.simulator.test_simulated_facility import Broker, play
 
@@ -45,3 +45,21 @@ def test_a_trip_of_the_accelerator_is_a_signal_that_is_retracted_later(tmp_path:
     assert trips[0] == "4"
     assert None in trips, "retracted when the beam is back"
     assert trips.count("4") > trips.count(None), "asserted again and again"
+
+
+def test_a_new_facility_has_a_past(tmp_path: Path) -> None:
+    (cycle, *_) = cycles(tmp_path, seed=1)
+    cycle.step(BEGIN)
+    moments = cycle.process_variables(BEGIN)
+    assert BEGIN - PAST <= moments[0][0] < moments[-1][0] < BEGIN
+    temperatures = [float(values["BL18:SE:SampleTemp"]) for _, values in moments]
+    assert max(temperatures) > 490.0, "the runs before had other temperatures"
+    cycle.untold_past = timedelta(0)
+    ((at, _),) = cycle.process_variables(BEGIN + PERIOD)
+    assert at == BEGIN + PERIOD
+
+
+def test_a_facility_that_was_there_before_goes_on(tmp_path: Path) -> None:
+    broker = Broker()
+    play(Facility(cycles(tmp_path, seed=1), broker), 0, 40)
+    assert all(not cycle.untold_past for cycle in cycles(tmp_path, seed=1))

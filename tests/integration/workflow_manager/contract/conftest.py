@@ -28,4 +28,4 @@ def site(
     with django_db_blocker.unblock():
         with running(name, folder) as house, running_site(house, folder / "manager.log") as site:
             yield site
-        call_command("flush", interactive=False, verbosity=0)
+        call_command("flush", interactive=False, verbosity=0, reset_sequences=False)
