@@ -46,6 +46,9 @@ OLDEST_ASSERTION = timedelta(hours=1)
 
 LONGEST_SHELF = timedelta(days=30)
 
+# Names are in an index, which takes no row of more than 2,700 bytes; a PV's name is far shorter.
+LONGEST_NAME = 500
+
 What = AlarmEvent.What
 Cause = Notification.Cause
 
@@ -209,6 +212,11 @@ def save_rule(rule: AlarmRule, by: User) -> AlarmRule:
     rule.name = rule.name.strip()
     if not rule.name:
         raise AlarmRefusedError("A rule needs the name of a PV or a status value.")
+    if len(rule.name) > LONGEST_NAME:
+        raise AlarmRefusedError(
+            f"The name has more than {LONGEST_NAME} characters: write the name of a PV or a status "
+            "value."
+        )
     if complaint := rule.terms.complaint():
         raise AlarmRefusedError(complaint)
     rule.updated_at = timezone.now()

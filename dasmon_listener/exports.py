@@ -8,6 +8,7 @@ import datetime as dt
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.db import connection, connections, transaction
 from psycopg import sql
@@ -38,15 +39,20 @@ class Excerpt:
 
 
 def as_csv(excerpt: Excerpt) -> Iterator[bytes]:
-    """The file in pieces, with a line of names first; what is missing is empty."""
-    return _pieces(_rows(excerpt, EXPORTS["as_csv"]))
+    """The file in pieces, with a line of names first; what is missing is empty.
+
+    A name, or a text that is no number, that a spreadsheet would take for a formula has an
+    apostrophe before it.
+    """
+    cells = _Cells(EXPORTS["csv_name"], EXPORTS["csv_text"])
+    return _pieces(_rows(excerpt, EXPORTS["as_csv"], cells))
 
 
 def as_json(excerpt: Excerpt) -> Iterator[bytes]:
     """An array of objects in pieces, a line each; NaN and infinities are texts."""
     before = b"[\n"
     # No line ends within a row: JSON escapes those of texts.
-    for piece in _pieces(_rows(excerpt, EXPORTS["as_json"])):
+    for piece in _pieces(_rows(excerpt, EXPORTS["as_json"], _Cells())):
         yield before + piece.removesuffix(b"\n").replace(b"\n", b",\n")
         before = b",\n"
     yield b"[]\n" if before == b"[\n" else b"\n]\n"
@@ -72,7 +78,14 @@ def _end(pieces: Iterator[bytes]) -> None:
     connections.close_all()
 
 
-def _rows(excerpt: Excerpt, form: str) -> Iterator[bytes]:
+class _Cells(NamedTuple):
+    """How names and texts are written."""
+
+    name: str = "s.name"
+    text: str = "x.text"
+
+
+def _rows(excerpt: Excerpt, form: str, cells: _Cells) -> Iterator[bytes]:
     """The rows as PostgreSQL writes them; never a part of one."""
     with transaction.atomic(), connection.cursor() as cursor:
         wanted = {
@@ -85,6 +98,8 @@ def _rows(excerpt: Excerpt, form: str) -> Iterator[bytes]:
             series=sql.Literal([series for (series,) in cursor.fetchall()]),
             begin=sql.Literal(excerpt.begin),
             end=sql.Literal(excerpt.end),
+            name=sql.SQL(cells.name),
+            text=sql.SQL(cells.text),
         )
         with cursor.copy(sql.SQL(form).format(rows=rows)) as copy:
             for row in copy:

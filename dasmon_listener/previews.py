@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain, starmap
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from dasmon_listener.domain.alarm_rules import Condition, Machine, Rule, Sample, Turn, machine
 from dasmon_listener.models import AlarmRule
@@ -16,6 +16,8 @@ _MINUTE = timedelta(minutes=1)
 _LAST_OF_MINUTE = _MINUTE - timedelta(microseconds=1)
 # Rows from the database at a time.
 _AT_ONCE = 10_000
+PATIENCE = timedelta(seconds=20)
+_CANCELED = "57014"
 _STATEMENTS = {Condition.CHANGED: "changes", Condition.STALE: "signs_of_life"}
 
 
@@ -39,7 +41,13 @@ class Preview:
     samples: int
 
 
-def preview(rule: AlarmRule, since: datetime, until: datetime) -> Preview:
+class PreviewTooLongError(Exception):
+    """More values are stored than can be looked at while somebody waits."""
+
+
+def preview(
+    rule: AlarmRule, since: datetime, until: datetime, patience: timedelta = PATIENCE
+) -> Preview:
     """When this rule, which need not be saved, would have raised its alarm.
 
     Of times whose samples are not kept any more minutes are looked at: what was beyond a limit
@@ -48,12 +56,24 @@ def preview(rule: AlarmRule, since: datetime, until: datetime) -> Preview:
 
     Raises:
         ValueError: the rule makes no sense; the message says why.
+        PreviewTooLongError: the database needed more than `patience` for one question.
     """
     if complaint := rule.terms.complaint():
         raise ValueError(complaint)
+    try:
+        return _preview(rule, since, until, patience)
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) != _CANCELED:
+            raise
+        raise PreviewTooLongError from error
+
+
+def _preview(rule: AlarmRule, since: datetime, until: datetime, patience: timedelta) -> Preview:
     about = {"instrument": rule.instrument_id, "kind": rule.kind, "name": rule.name}
     recorder = _Recorder(machine(rule.terms))
     with transaction.atomic():
+        milliseconds = int(patience / timedelta(milliseconds=1))
+        _one("patience", {"milliseconds": str(milliseconds)})
         found = _one("series", about | {"since": since})
         if found is None:
             return Preview([], 0)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -201,12 +202,21 @@ def _exchange(url: str, payload: Any, line: _Line) -> Outcome:
 def _outcome(response: requests.Response) -> Outcome:
     status = f"{response.status_code} {response.reason or ''}".strip()
     if response.status_code in _REDIRECT:
-        where = response.headers.get("Location", "nowhere")
+        where = _host(response.headers.get("Location", ""))
         words = f"{status}: it leads on to {where}, which is not followed; enter the final address"
         return Outcome(False, words, is_final=True)
     text = _body(response).decode("utf-8", "replace").strip()
     words = f"{status}: {text}" if text else status
     return Outcome(response.status_code in _SUCCESS, words)
+
+
+def _host(address: str) -> str:
+    """Without its path, which is as secret as that of the address that led here."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "another address"
+    return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "another address"
 
 
 def _body(response: requests.Response) -> bytes:

@@ -8,8 +8,8 @@ ORDER BY s.name, s.id
 
 -- name: raw
 -- Series by series in the order of time, so that nothing is sorted.
-SELECT s.name, to_char(x.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS time,
-    x.value, x.text, x.status
+SELECT {name} AS name, to_char(x.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS time,
+    x.value, {text} AS text, x.status
 FROM unnest({series}::int[]) WITH ORDINALITY AS wanted (id, place)
 JOIN dasmon_series AS s ON s.id = wanted.id
 CROSS JOIN LATERAL (
@@ -18,7 +18,7 @@ CROSS JOIN LATERAL (
 ) AS x
 
 -- name: minute
-SELECT s.name, to_char(x.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS time,
+SELECT {name} AS name, to_char(x.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS time,
     x.minimum, x.maximum, x.mean, x.last, x.count
 FROM unnest({series}::int[]) WITH ORDINALITY AS wanted (id, place)
 JOIN dasmon_series AS s ON s.id = wanted.id
@@ -28,7 +28,7 @@ CROSS JOIN LATERAL (
 ) AS x
 
 -- name: hour
-SELECT s.name, to_char(x.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS time,
+SELECT {name} AS name, to_char(x.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS time,
     x.minimum, x.maximum, x.mean, x.last, x.count
 FROM unnest({series}::int[]) WITH ORDINALITY AS wanted (id, place)
 JOIN dasmon_series AS s ON s.id = wanted.id
@@ -36,6 +36,15 @@ CROSS JOIN LATERAL (
     SELECT at, minimum, maximum, mean, last, count FROM dasmon_hour
     WHERE series_id = wanted.id AND at >= {begin} AND at < {end} ORDER BY at
 ) AS x
+
+-- name: csv_name
+-- A cell that begins like this is a formula to a spreadsheet, and names and texts are of strangers.
+CASE WHEN left(s.name, 1) IN ('=', '+', '-', '@', E'\t', E'\r') THEN '''' || s.name ELSE s.name END
+
+-- name: csv_text
+-- The text of a number is none: it may begin with a sign.
+CASE WHEN x.value IS NULL AND left(x.text, 1) IN ('=', '+', '-', '@', E'\t', E'\r')
+    THEN '''' || x.text ELSE x.text END
 
 -- name: as_csv
 COPY ({rows}) TO STDOUT WITH (FORMAT csv, HEADER)

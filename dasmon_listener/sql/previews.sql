@@ -1,3 +1,7 @@
+-- name: patience
+-- How long a statement of this transaction may take.
+SELECT set_config('statement_timeout', %(milliseconds)s, true)
+
 -- name: series
 -- The series that a rule is about, and its last sample before a time.
 SELECT series.id, sample.at, sample.value, sample.text

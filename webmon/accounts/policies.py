@@ -89,6 +89,14 @@ def may_see_all_notifications(user: User) -> bool:
     return may_see_system(user)
 
 
+def may_read_answer(user: User, owner: int, *, is_secret: bool) -> bool:
+    """Read the whole answer to a notification of this owner; it may repeat the address.
+
+    That is for the owner, and for the staff unless the address is a secret, as a webhook's is.
+    """
+    return user.pk == owner or (not is_secret and may_see_all_notifications(user))
+
+
 def may_listen(user: User) -> bool:
     """Notices carry only names and numbers of things that changed, and nothing of what they are."""
     return may_see_runs(user)

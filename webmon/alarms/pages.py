@@ -10,8 +10,21 @@ from dasmon_listener import alarm_details, alarm_lists
 from dasmon_listener.alarm_lists import ShownAlarm
 from dasmon_listener.domain.levels import WORTH_TELLING, Level
 from dasmon_listener.domain.series import Kind
-from dasmon_listener.models import Alarm, AlarmEvent, AlarmSetting, DeliveryAttempt, Notification
-from webmon.accounts.policies import User, may_answer_for, may_answer_for_some, may_tend
+from dasmon_listener.models import (
+    Alarm,
+    AlarmEvent,
+    AlarmSetting,
+    DeliveryAttempt,
+    Notification,
+    Recipient,
+)
+from webmon.accounts.policies import (
+    User,
+    may_answer_for,
+    may_answer_for_some,
+    may_read_answer,
+    may_tend,
+)
 from workflow_manager.models import Instrument
 
 SHOWN = 200
@@ -249,7 +262,9 @@ def alarm_page(
         is_latched=setting.is_latched if setting else alarm.is_latched,
         end=None if alarm.closed_at else ENDS.get(Alarm.Origin(alarm.origin)),
         events=tuple(_event(event) for event in alarm_lists.events_of(alarm)),
-        notifications=tuple(map(_notification, alarm_details.notifications_of(alarm))),
+        notifications=tuple(
+            _notification(each, person) for each in alarm_details.notifications_of(alarm)
+        ),
         former=tuple(
             _plain_row(each, person, None, now)
             for each in alarm_details.former_occurrences(alarm, FORMER)
@@ -379,7 +394,10 @@ def _event(event: AlarmEvent) -> EventRow:
     return EventRow(event.at, event.what, _name(event.by), event.words)
 
 
-def _notification(notification: Notification) -> NotificationRow:
+def _notification(notification: Notification, reader: User) -> NotificationRow:
+    recipient = notification.recipient
+    is_secret = recipient.way != Recipient.Way.EMAIL
+    is_whole = may_read_answer(reader, recipient.owner_id, is_secret=is_secret)
     return NotificationRow(
         cause=notification.cause,
         owner=_name(notification.recipient.owner),
@@ -389,7 +407,7 @@ def _notification(notification: Notification) -> NotificationRow:
         due_at=notification.due_at,
         sent_at=notification.sent_at,
         dropped_because=notification.dropped_because,
-        attempts=tuple(map(_attempt, notification.deliveries.all())),
+        attempts=tuple(_attempt(each, is_whole) for each in notification.deliveries.all()),
     )
 
 
@@ -401,8 +419,9 @@ def _delivery_state(notification: Notification) -> str:
     return "sent" if notification.sent_at is not None else "waiting"
 
 
-def _attempt(attempt: DeliveryAttempt) -> AttemptRow:
-    return AttemptRow(attempt.at, attempt.is_success, attempt.took, attempt.answer)
+def _attempt(attempt: DeliveryAttempt, is_whole: bool) -> AttemptRow:
+    answer = attempt.answer if is_whole else attempt.answer.partition(": ")[0]
+    return AttemptRow(attempt.at, attempt.is_success, attempt.took, answer)
 
 
 def _name(person: object) -> str:

@@ -111,6 +111,12 @@ def rule_page(
     )
 
 
+TOO_LONG = (
+    "This value came so often in the last week that it takes too long to look at. The rule can be "
+    "saved all the same."
+)
+
+
 def preview_part(form: RuleForm, now: dt.datetime) -> PreviewPart:
     """What the rule that is being typed would have done in the last week."""
     since = now - LOOKS_BACK
@@ -121,7 +127,10 @@ def preview_part(form: RuleForm, now: dt.datetime) -> PreviewPart:
         rule = form.rule(instrument)
     except RuleFormError as error:
         return PreviewPart(str(error), since, now, 0, (), ())
-    found = previews.preview(rule, since, now)
+    try:
+        found = previews.preview(rule, since, now)
+    except previews.PreviewTooLongError:
+        return PreviewPart(TOO_LONG, since, now, 0, (), ())
     all_of_them = tuple(
         Occurrence(
             each.began_at, each.ended_at, (each.ended_at or now) - each.began_at, each.extreme

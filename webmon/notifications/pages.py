@@ -167,7 +167,9 @@ def _escalation_words(after: dt.timedelta | None) -> str:
 
 
 def _log_row(row: Notification, reader: User) -> LogRow:
-    tries = tuple(map(_attempt, row.deliveries.all()))
+    is_secret = row.recipient.way != Recipient.Way.EMAIL
+    is_whole = policies.may_read_answer(reader, row.recipient.owner_id, is_secret=is_secret)
+    tries = tuple(_attempt(each, is_whole) for each in row.deliveries.all())
     state = _state(row)
     return LogRow(
         id=row.pk,
@@ -186,8 +188,9 @@ def _log_row(row: Notification, reader: User) -> LogRow:
     )
 
 
-def _attempt(tried: DeliveryAttempt) -> AttemptLine:
-    return AttemptLine(tried.at, tried.is_success, tried.took, tried.answer)
+def _attempt(tried: DeliveryAttempt, is_whole: bool) -> AttemptLine:
+    answer = tried.answer if is_whole else tried.answer.partition(": ")[0]
+    return AttemptLine(tried.at, tried.is_success, tried.took, answer)
 
 
 def _state(row: Notification) -> str:

@@ -68,6 +68,23 @@ def test_csv_has_every_sample_of_the_range(arcs: Instrument) -> None:
     ]
 
 
+def test_nothing_is_a_formula_to_a_spreadsheet(arcs: Instrument) -> None:
+    hostile = "=HYPERLINK(A1)"
+    evil = series(arcs, hostile)
+    samples = [(None, "@SUM(1)"), (-2.5, "-2.50"), (None, "-"), (None, "plain=")]
+    write(
+        Sample(NOW - (9 - place) * MINUTE, NOW, value, evil, text)
+        for place, (value, text) in enumerate(samples)
+    )
+    asked = Excerpt([hostile], NOW - HOUR, NOW, Grain.RAW, arcs)
+    rows = list(csv.DictReader(io.StringIO(b"".join(exports.as_csv(asked)).decode())))
+    assert {row["name"] for row in rows} == {f"'{hostile}"}
+    assert [row["text"] for row in rows] == ["'@SUM(1)", "-2.50", "'-", "plain="]
+    exact = json.loads(b"".join(exports.as_json(asked)))
+    assert [row["text"] for row in exact] == [text for _, text in samples]
+    assert exact[0]["name"] == hostile
+
+
 def test_json_says_the_same(arcs: Instrument) -> None:
     rows = json.loads(b"".join(exports.as_json(excerpt(arcs))))
     assert [row["value"] for row in rows] == [1 / 3, "NaN", None, 0.25]

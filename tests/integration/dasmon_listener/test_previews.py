@@ -12,7 +12,7 @@ from dasmon_listener import alarms
 from dasmon_listener.domain.alarm_rules import Condition, Rule, Sample
 from dasmon_listener.domain.series import Kind
 from dasmon_listener.models import Alarm, AlarmRule
-from dasmon_listener.previews import Occurrence, preview
+from dasmon_listener.previews import Occurrence, PreviewTooLongError, preview
 from dasmon_listener.watch import Watch
 from tests.integration.dasmon_listener.samples import keep, series_of
 from workflow_manager.models import Instrument
@@ -117,3 +117,12 @@ def test_a_rule_on_nothing_or_without_sense(arcs: Instrument) -> None:
     rule.high = None
     with pytest.raises(ValueError, match="upper limit"):
         preview(rule, NOW, after(60))
+
+
+def test_a_preview_ends_before_people_lose_patience(arcs: Instrument) -> None:
+    samples = (Sample(after(number / 10), float(number % 7)) for number in range(20_000))
+    keep(series_of(arcs, PV), samples)
+    rule = rule_of(arcs, Condition.ABOVE)
+    with pytest.raises(PreviewTooLongError):
+        preview(rule, NOW, after(3600), patience=timedelta(milliseconds=1))
+    assert preview(rule, NOW, after(3600)).occurrences

@@ -58,7 +58,7 @@ def test_redirects_are_told_and_not_followed(server: Hook) -> None:
     server.answers["/"] = say(302, Location="http://169.254.169.254/latest/meta-data/")
     outcome = webhooks.post(server.url(), {}, HERE)
     assert outcome.is_final and not outcome.is_success
-    assert "302 Found: it leads on to http://169.254.169.254/latest/meta-data/" in outcome.words
+    assert "302 Found: it leads on to http://169.254.169.254, which" in outcome.words
     assert len(server.bodies) == 1
 
 

@@ -30,8 +30,10 @@ from dasmon_listener.models import (
     Recipient,
     Series,
 )
+from dasmon_listener.previews import Occurrence
 from tests.integration.webmon import reported, rows
 from webmon.alarms import pages
+from webmon.alarms.templatetags.alarms import occurrence_line
 from workflow_manager.models import Instrument
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -220,6 +222,26 @@ def test_one_alarm_is_told_whole(
     assert shown["notifications"][0]["state"] == "sent"
     part = page(admin, f"/alarms/{alarm.id}/", HX_Request="true", HX_Target="alarm")
     assert "<html" not in part and 'id="alarm-log"' in part
+
+
+def test_what_a_webhook_answers_is_for_its_owner(client_of: Callable[[str], Client]) -> None:
+    """An answer may repeat the address, which is a secret."""
+    client_of("scientist")
+    alarm, owner = rows.raise_alarm(), User.objects.get()
+    webhook = Recipient.objects.create(owner=owner, way="slack", address="https://hook/SECRET")
+    note = Notification.objects.create(recipient=webhook, alarm=alarm, cause="raised")
+    DeliveryAttempt.objects.create(
+        notification=note,
+        is_success=False,
+        took=dt.timedelta(seconds=2),
+        answer="404 Not Found: there is no /SECRET here",
+    )
+    mine, staff = client_of("scientist"), client_of("admin")
+    for address in (f"/alarms/{alarm.id}/", "/dasmon/notifications/"):
+        assert "no /SECRET here" in page(mine, address)
+    for address in (f"/alarms/{alarm.id}/", "/dasmon/notifications/?of=all"):
+        shown = page(staff, address)
+        assert "404 Not Found" in shown and "SECRET" not in shown
 
 
 def test_those_who_tend_write_what_to_do(admin: Client) -> None:
@@ -512,6 +534,27 @@ def test_the_facility_s_page_counts_the_same(user: Client) -> None:
     counted = re.compile(r'<span id="alarm-count".*?</span></span>')
     assert counted.findall(page(user, "/dasmon/")) == counted.findall(page(user, "/report/"))
     assert 'data-level="error"><span>2<' in page(user, "/dasmon/")
+
+
+def test_a_value_that_trembles_makes_no_huge_preview() -> None:
+    now = timezone.now()
+    week, second = dt.timedelta(days=7), dt.timedelta(seconds=1)
+    begins = [now - week + 10 * number * second for number in range(30_000)]
+    occurrences = [Occurrence(at, at + second, 1.0) for at in begins]
+    line = occurrence_line(occurrences, now - week, now)
+    assert 'aria-label="30000 times' in line and len(line) < 2_000
+    apart = [occurrences[0], occurrences[20_000]]
+    assert occurrence_line(apart, now - week, now).count("<rect") == 2
+
+
+def test_a_name_that_no_value_can_have_is_refused(admin: Client) -> None:
+    """Its alarm could not be written down, and with it none of any rule."""
+    Instrument.objects.create(name="arcs")
+    name = "".join(chr(33 + number * 7919 % 9000) for number in range(3000))
+    answer = admin.post("/alarms/rules/new/", RULE | {"name": name, "guidance": "Look"})
+    assert answer.status_code == 409
+    assert "more than 500 characters" in answer.content.decode()
+    assert not AlarmRule.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)

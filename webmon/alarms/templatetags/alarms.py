@@ -32,7 +32,8 @@ def occurrence_line(
 ) -> SafeString:
     """When it would have fired, as marks on a line; the list beside it says the same in words."""
     bars = "".join(
-        _mark(each.began_at, each.ended_at or until, since, until) for each in occurrences
+        f'<rect x="{left:.5g}" y="4" width="{right - left:.5g}" height="16"/>'
+        for left, right in _marks(occurrences, since, until)
     )
     days = "".join(
         f'<path d="M{_place(day, since, until):.4g} 0v{_HEIGHT}"/>' for day in _days(since, until)
@@ -44,11 +45,23 @@ def occurrence_line(
     )
 
 
-def _mark(began: dt.datetime, ended: dt.datetime, since: dt.datetime, until: dt.datetime) -> str:
-    left = _place(began, since, until)
-    width = max(_NARROWEST, _place(ended, since, until) - left)
-    left = min(left, _WIDTH - _NARROWEST)
-    return f'<rect x="{left:.5g}" y="4" width="{width:.5g}" height="16"/>'
+def _marks(
+    occurrences: Sequence[Any], since: dt.datetime, until: dt.datetime
+) -> list[tuple[float, float]]:
+    """Left and right ends, wide enough to be seen; those that touch are one.
+
+    A value that trembles about its limit is there hundreds of thousands of times.
+    """
+    marks: list[tuple[float, float]] = []
+    for each in occurrences:
+        left = min(_place(each.began_at, since, until), _WIDTH - _NARROWEST)
+        right = max(left + _NARROWEST, _place(each.ended_at or until, since, until))
+        if marks and left <= marks[-1][1]:
+            left, right = marks[-1][0], max(marks[-1][1], right)
+            marks[-1] = (left, right)
+        else:
+            marks.append((left, right))
+    return marks
 
 
 def _place(at: dt.datetime, since: dt.datetime, until: dt.datetime) -> float:
