@@ -22,7 +22,9 @@ from workflow_manager.broker.stomp_broker import StompPublisher
 
 INSTRUMENTS = ("loada", "loadb", "loadc", "loadd")
 PERIOD = 0.02  # seconds between two messages
-LOST_WHILE_ALIVE = 1.0  # seconds of samples, at most
+# Seconds of samples, at most. With the processors to itself a listener loses less than one; here
+# they belong to three strands of tests.
+LOST_WHILE_ALIVE = 5.0
 _SEQUENCES = """
 SELECT instrument.name, sample.value::int FROM dasmon_sample AS sample
 JOIN dasmon_series AS series ON series.id = sample.series_id
@@ -142,7 +144,7 @@ def _first_stored_since(load: Load, moment: float) -> float:
 
 
 def check_losses(load: Load, holes: list[tuple[float, float]]) -> None:
-    """Only what was sent while nobody listened is missing, or up to a second before."""
+    """Only what was sent while nobody listened is missing, or shortly before."""
     for key, at in load.missing().items():
         near = [hole for hole in holes if hole[0] - LOST_WHILE_ALIVE <= at <= hole[1]]
         assert near, f"{key}, sent at {datetime.fromtimestamp(at, UTC)}, is lost; holes: {holes}"
