@@ -21,8 +21,12 @@ def _connected() -> Link:
 
 @pytest.fixture
 def das(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Link]:
-    """The data acquisition's session, at a facility with HYS and ARCS; nothing is committed."""
+    """The data acquisition's session, at a facility with HYS and ARCS; nothing is committed.
+
+    Samples have no foreign key, so there may be some of former tests under numbers given again.
+    """
     with django_db_blocker.unblock(), _connected() as link:
+        link.execute("TRUNCATE dasmon_sample")
         link.execute(_INSTRUMENTS)
         yield link
         link.rollback()
