@@ -227,7 +227,7 @@ def _a_day_dropped(link: psycopg.Connection, address: str) -> Iterator[Result]:
     link.execute(_FILL_YESTERDAY.format(rows=_OLD_DAY_ROWS).encode())
     today = partitions.Day.of(datetime.now(UTC))
     yesterday = today.after(-1)
-    rollups.settle(yesterday.begin, today.begin)
+    rollups.roll_up(datetime.now(UTC))  # a day goes only when it is rolled up
     with _ingest(address) as took:
         time.sleep(3)
         calm = max(took)
