@@ -166,6 +166,12 @@ class Memory:
         second = [size for at, size in self.samples if 60 <= at < 120]
         last = [size for at, size in self.samples if at >= end - 60]
         before, after = _quantile(second, 0.5), _quantile(last, 0.5)
+        minutes = [
+            _quantile([size for at, size in self.samples if at // 60 == minute], 0.5)
+            for minute in range(int(end // 60))
+        ]
+        told = ", ".join(f"{size:.0f}" for size in minutes)
+        print(f"listener's memory by the minute, in MB: {told}", file=sys.stderr)
         return Result(
             bar="P1",
             what=f"listener's memory in the last of {end / 60:.0f} minutes (limit: in the second)",
