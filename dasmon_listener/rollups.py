@@ -58,6 +58,9 @@ def settle(begin: dt.datetime, end: dt.datetime) -> int:
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(ROLLUPS["wait"])
+        cursor.execute(ROLLUPS["is_complete"], {"begin": begin, "end": end})
+        if cursor.fetchone()[0]:
+            return 0
         cursor.execute(ROLLUPS["means"])
         return _settle(cursor, Span(begin, end))
 
