@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import OperationalError, connection
+from psycopg.errors import LockNotAvailable
 
 from dasmon_listener import partitions, rollups
 from dasmon_listener.intake import Intake
@@ -72,12 +73,18 @@ def history() -> list[Chore]:
     """Rollups and days of samples; in a thread of its own, because they take their time."""
 
     def tend() -> None:
-        partitions.tend(datetime.now(UTC))
+        try:
+            partitions.tend(datetime.now(UTC))
+        except OperationalError as error:
+            # Whoever reads for long must not keep the rollups from being made.
+            if not isinstance(error.__cause__, LockNotAvailable):
+                raise
+            log.warning("What is left of the partitions is tended later: %s", error)
 
     def roll_up() -> None:
         rollups.roll_up(datetime.now(UTC))
 
-    return [Chore(_guarded(tend), period=3600.0), Chore(_guarded(roll_up), period=60.0)]
+    return [Chore(_guarded(tend), period=600.0), Chore(_guarded(roll_up), period=60.0)]
 
 
 def _guarded(work: Callable[[], None]) -> Callable[[], None]:

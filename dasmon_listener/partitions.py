@@ -76,7 +76,7 @@ def of_month(month: Month) -> Partition:
 
 
 def tend(now: dt.datetime) -> None:
-    """What is to be done every hour: make partitions ahead, drop what is older than it is kept.
+    """What is to be done now and then: make partitions ahead, drop what is older than it is kept.
 
     Days kept are `DASMON_RAW_DAYS` before this one, months those of `DASMON_MINUTE_DAYS`; 0 keeps
     them for ever. What was dropped is in the hours, for ever.

@@ -172,12 +172,6 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
-    "history rollups": {
-        "task": "dasmon_listener.tasks.roll_up",
-        "schedule": 60.0,
-        "options": {"expires": 60.0},
-    },
-    "history partitions": {"task": "dasmon_listener.tasks.tend_history", "schedule": 3600.0},
     "expired plots": {"task": "livedata.tasks.remove_expired_streams", "schedule": 3600.0},
     "reconciliation": {"task": "workflow_manager.tasks.reconcile_all", "schedule": 86_400.0},
     "event partitions": {

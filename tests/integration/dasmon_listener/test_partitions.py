@@ -11,10 +11,9 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from dasmon_listener import partitions, rollups
+from dasmon_listener import housekeeping, partitions, rollups
 from dasmon_listener.models import Latest, MonitoredPv, Series
 from dasmon_listener.partitions import Day, Partition, day_partitions, month_partitions
-from dasmon_listener.tasks import tend_history
 from tests.integration.dasmon_listener.history import (
     DAY,
     HOUR,
@@ -78,7 +77,7 @@ def a_day(key: int, day: Day, count: int = 50) -> list[Sample]:
 
 
 def test_days_and_months_are_made_ahead_and_nothing_is_locked_if_none_is_missing() -> None:
-    tend_history()
+    partitions.tend(NOW)
     assert TODAY.after(7).partition in day_partitions()
     assert TODAY.after(7).partition.end == TODAY.after(8).begin
     assert len([month for month in month_partitions() if month.end > NOW]) >= 3
@@ -186,6 +185,21 @@ def test_a_reader_in_the_way_stops_the_drop_and_no_writer(key: int, settings: Se
     assert old.partition in day_partitions()
     partitions.tend(NOW)
     assert old.partition not in day_partitions()
+
+
+def test_who_reads_for_long_keeps_no_rollups_from_being_made(key: int, settings: Settings) -> None:
+    settings.DASMON_RAW_DAYS = 3
+    old = TODAY.after(-5)
+    partitions.provide([old.partition])
+    lately = NOW - 5 * MINUTE
+    write([*a_day(key, old), Sample(lately, lately, 1.0, key)])
+    rollups.roll_up(NOW - HOUR)
+    with outside() as reader:
+        reader.execute("SELECT count(*) FROM dasmon_sample").fetchone()
+        for chore in housekeeping.history():
+            chore.do_if_due(0.0)
+    assert old.partition in day_partitions()
+    assert (key, lately) in stored("dasmon_minute")
 
 
 def _tend(outcomes: list[Exception]) -> None:
