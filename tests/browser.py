@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 CHROMIUM = Path("/usr/bin/chromium")
 # As root Chromium has no sandbox; the others keep it from asking the world for updates.
@@ -26,6 +26,8 @@ def launch(playwright: Playwright) -> Browser:
         if os.environ.get("CI", "").lower() == "true":
             pytest.fail(reason)
         pytest.skip(reason)
+    # A page is waited for as long as it may need on a machine that does three things at once.
+    expect.set_options(timeout=30_000)
     return playwright.chromium.launch(executable_path=str(CHROMIUM), args=_FLAGS)
 
 
