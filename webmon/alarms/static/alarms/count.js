@@ -1,6 +1,6 @@
 // The number of alarms in the top bar of every page that listens.
 
-const CALM = 5000; // milliseconds; every open page asks after every change
+const CALM = 2000; // milliseconds; every open page asks after every change
 
 const link = document.getElementById("alarms-link");
 let planned;
