@@ -1,6 +1,7 @@
 """What the listener does now and then beside receiving and writing."""
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,8 @@ class Telling:
     intake: Intake
     is_connected: Callable[[], bool]
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    # Of two threads that tell, the one that looked later must be the one that writes later.
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def tell(self) -> None:
         """Write it down.
@@ -37,7 +40,7 @@ class Telling:
         Raises:
             django.db.Error: it was not written.
         """
-        with connection.cursor() as cursor:
+        with self._turn, connection.cursor() as cursor:
             cursor.execute(
                 INGEST["tell"],
                 {

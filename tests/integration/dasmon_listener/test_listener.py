@@ -14,8 +14,10 @@ from django.db.models.functions import Now
 from dasmon_listener import daemon
 from dasmon_listener.config import ListenerConfig
 from dasmon_listener.domain.series import Kind
-from dasmon_listener.intake import Missing
-from dasmon_listener.models import Gap, Latest, Series
+from dasmon_listener.housekeeping import Telling
+from dasmon_listener.intake import Intake, Missing
+from dasmon_listener.models import Gap, Latest, ListenerProcess, Series
+from dasmon_listener.tally import Tally
 from dasmon_listener.turn import Turn
 from workflow_manager.broker.memory import MemoryBroker
 from workflow_manager.broker.ports import OutgoingMessage
@@ -146,6 +148,34 @@ def test_of_two_listeners_one_writes_and_the_other_takes_over() -> None:
         send(broker, "/topic/SNS.ARCS.APP.DASMON", {"y": 1})
         until(lambda: samples("y"))
     assert (len(samples("x")), len(samples("y"))) == (50, 1)
+
+
+def test_what_is_told_last_is_what_was_seen_last() -> None:
+    """Or a listener that is killed in its first second leaves no gap behind."""
+    tally, is_looking, go_on = Tally(), threading.Event(), threading.Event()
+
+    def is_connected() -> bool:
+        if not tally.is_active:
+            is_looking.set()
+            go_on.wait(20)
+        return True
+
+    telling = Telling("first", tally, Intake(1_000), is_connected)
+    threads = [threading.Thread(target=_told, args=[telling]) for _ in range(2)]
+    threads[0].start()
+    assert is_looking.wait(20)
+    tally.is_active = True
+    threads[1].start()
+    threads[1].join(timeout=0.5)  # it would be done by then if it did not wait
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert ListenerProcess.objects.get().is_active
+
+
+def _told(telling: Telling) -> None:
+    telling.tell()
+    connection.close()
 
 
 def test_a_session_that_was_lost_gives_up_its_turn() -> None:
