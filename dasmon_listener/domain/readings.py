@@ -47,6 +47,7 @@ def _parsed(came: str) -> tuple[str | None, str | None]:
     return written, (None if written == came else came)
 
 
-# Many values are the same again and again.
-_remembered = lru_cache(maxsize=50_000)(_parsed)
+# Many values are the same again and again; each is read twice, for the history and as the newest.
+# A batch has about so many different ones. An entry weighs 250 bytes: more would cost memory only.
+_remembered = lru_cache(maxsize=10_000)(_parsed)
 _LONGEST_REMEMBERED = 40
