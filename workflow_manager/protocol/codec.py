@@ -57,6 +57,7 @@ _MOST_DIGITS = 1000
 # Legal for JSON's parser and for nobody else.
 _UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
 _LONGEST_QUOTE = 200
+_WORD = re.compile(r"[\w-]{1,200}")
 
 
 class DecodeError(Exception):
@@ -249,11 +250,12 @@ def _refuse_bad_text(value: str, place: _Place) -> None:
 
 
 def _name_of(place: _Place) -> str:
-    """The place in the JSON as one writes it: `monitors.beam[2]`."""
+    """The place in the JSON as one writes it: `monitors.beam[2]["first try"]`."""
     steps: list[str] = []
     while place is not None:
         place, key = place
-        steps.append(f"[{key}]" if isinstance(key, int) else f".{_shortened(key)}")
+        is_word = isinstance(key, str) and _WORD.fullmatch(key)
+        steps.append(f".{key}" if is_word else f"[{_quoted(key)}]")
     return _shortened("".join(reversed(steps)).removeprefix(".")) or "The JSON"
 
 
