@@ -1,11 +1,7 @@
-"""Reads of alarms for people: who is needed, one alarm with all that belongs to it, the rules."""
+"""Reads of alarms for people: one alarm with all that belongs to it, the rules."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from django.db.models import Count, Max, Q, QuerySet
 
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
-
-from dasmon_listener.domain.levels import WORTH_TELLING, Level
 from dasmon_listener.domain.silence import silence_of
 from dasmon_listener.models import (
     Alarm,
@@ -16,28 +12,6 @@ from dasmon_listener.models import (
     Notification,
 )
 from workflow_manager.models import Instrument
-
-
-@dataclass(frozen=True, slots=True)
-class Needing:
-    """How many alarms wait for somebody, and how bad the worst of them is."""
-
-    count: int
-    highest: Level | None
-
-
-def needing(now: datetime) -> Needing:
-    """Of all instruments: open, worth telling, acknowledged by nobody, and not on a shelf."""
-    shelf = AlarmSetting.objects.filter(
-        instrument=OuterRef("instrument"), name=OuterRef("name"), shelved_until__gt=now
-    )
-    found = (
-        Alarm.objects.filter(closed_at=None, acknowledged_at=None, level__gte=WORTH_TELLING.value)
-        .exclude(Exists(shelf))
-        .aggregate(count=Count("id"), highest=Max("level"))
-    )
-    highest = found["highest"]
-    return Needing(found["count"], None if highest is None else Level(highest))
 
 
 def alarm_numbered(number: int) -> Alarm | None:
@@ -60,16 +34,6 @@ def alarm_setting(instrument: Instrument, name: str) -> AlarmSetting | None:
         .filter(instrument=instrument, name=name)
         .first()
     )
-
-
-def shelves(now: datetime, instrument: Instrument | None = None) -> list[AlarmSetting]:
-    """What is on a shelf now, raised or not; what comes back first is first."""
-    found = AlarmSetting.objects.select_related("instrument", "shelved_by").filter(
-        shelved_until__gt=now
-    )
-    if instrument is not None:
-        found = found.filter(instrument=instrument)
-    return list(found.order_by("shelved_until", "id"))
 
 
 def former_occurrences(alarm: Alarm, limit: int) -> list[Alarm]:

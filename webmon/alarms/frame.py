@@ -3,9 +3,8 @@
 from functools import cached_property
 
 from django.http import HttpRequest
-from django.utils import timezone
 
-from dasmon_listener.alarm_details import Needing, needing
+from dasmon_listener.alarm_lists import Needing, needing
 
 
 class FrameAlarms:
@@ -13,7 +12,7 @@ class FrameAlarms:
 
     @cached_property
     def needing(self) -> Needing:
-        return needing(timezone.now())
+        return needing()
 
 
 def alarms_in_frame(request: HttpRequest) -> dict[str, FrameAlarms]:

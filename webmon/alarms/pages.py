@@ -7,8 +7,8 @@ from itertools import groupby
 from urllib.parse import urlencode
 
 from dasmon_listener import alarm_details, alarm_lists
-from dasmon_listener.alarm_lists import ShownAlarm
-from dasmon_listener.domain.levels import WORTH_TELLING, Level
+from dasmon_listener.alarm_lists import AlarmFilter, OpenAlarms, ShownAlarm
+from dasmon_listener.domain.levels import Level
 from dasmon_listener.domain.series import Kind
 from dasmon_listener.models import (
     Alarm,
@@ -27,28 +27,12 @@ from webmon.accounts.policies import (
 )
 from workflow_manager.models import Instrument
 
-SHOWN = 200
+SHOWN = 100
 HISTORY = 50
 FORMER = 10
 ORIGINS = tuple((origin.value, origin.label) for origin in Alarm.Origin)
 _PLOT_PARAMETERS = {Kind.PV: "pv", Kind.STATUS_VALUE: "value"}
 LEVELS = tuple(level.word for level in reversed(Level))
-
-
-@dataclass(frozen=True, slots=True)
-class AlarmFilter:
-    """What an address asks for; `level` is the lowest one that is shown."""
-
-    instrument: str = ""
-    level: str = ""
-    origin: str = ""
-
-    def finds(self, alarm: Alarm) -> bool:
-        return (
-            self.instrument in {"", alarm.instrument.name}
-            and self.origin in {"", alarm.origin}
-            and (not self.level or alarm.level >= Level[self.level.upper()])
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,25 +204,20 @@ class HistoryPage:
 def alarm_list_page(
     wanted: AlarmFilter, person: User, now: dt.datetime, *, problem: str = "", comment: str = ""
 ) -> AlarmListPage:
-    """All open alarms are read, because the roll-up tells of all instruments in any case."""
-    everything = alarm_lists.open_alarms()
-    shown = [shown for shown in everything if wanted.finds(shown.alarm)]
-    needs = [one for one in shown if _needs_somebody(one)]
-    handled = [one for one in shown if not _needs_somebody(one)]
-    raised = {(one.alarm.instrument_id, one.alarm.name) for one in everything}
+    """The roll-up tells of all instruments, whatever is wanted."""
+    counts = alarm_lists.open_counts()
+    found = [each for each in counts if wanted.finds(each)]
     return AlarmListPage(
         filter=wanted,
-        roll_up=_roll_up(everything),
-        needing=tuple(_row(one, person) for one in needs[:SHOWN]),
-        count_needing=len(needs),
-        handled=tuple(_row(one, person) for one in handled[:SHOWN]),
-        count_handled=len(handled),
+        roll_up=_roll_up(counts),
+        needing=_rows(wanted, person, needs_somebody=True),
+        count_needing=sum(each.count for each in found if each.needs_somebody),
+        handled=_rows(wanted, person, needs_somebody=False),
+        count_handled=sum(each.count for each in found if not each.needs_somebody),
         shelved=tuple(
             _shelf(each, each.shelved_until, person)
-            for each in alarm_details.shelves(now)
+            for each in alarm_lists.idle_shelves(wanted.instrument)
             if each.shelved_until is not None
-            and (each.instrument_id, each.name) not in raised
-            and wanted.instrument in {"", each.instrument.name}
         ),
         may_answer=may_answer_for_some(person),
         problem=problem,
@@ -291,24 +270,28 @@ def history_page(
     )
 
 
-def _needs_somebody(shown: ShownAlarm) -> bool:
-    """What only informs needs nobody, whether or not anybody acknowledged it."""
-    return shown.needs_somebody and shown.alarm.level >= WORTH_TELLING
-
-
-def _roll_up(everything: Sequence[ShownAlarm]) -> tuple[RollUp, ...]:
-    by_name = sorted(everything, key=lambda shown: shown.alarm.instrument.name)
+def _roll_up(counts: Sequence[OpenAlarms]) -> tuple[RollUp, ...]:
     return tuple(
         _rolled_up(name, list(group))
-        for name, group in groupby(by_name, key=lambda shown: shown.alarm.instrument.name)
+        for name, group in groupby(counts, key=lambda each: each.instrument)
     )
 
 
-def _rolled_up(name: str, group: Sequence[ShownAlarm]) -> RollUp:
+def _rolled_up(name: str, group: Sequence[OpenAlarms]) -> RollUp:
     """The level of the worst that needs somebody, if any does."""
-    needing = [shown for shown in group if _needs_somebody(shown)]
-    worst = max(shown.alarm.level for shown in needing or group)
-    return RollUp(name, len(group), len(needing), Level(worst).word)
+    needing = [each for each in group if each.needs_somebody]
+    worst = max(each.level for each in needing or group)
+    return RollUp(
+        name,
+        sum(each.count for each in group),
+        sum(each.count for each in needing),
+        worst.word,
+    )
+
+
+def _rows(wanted: AlarmFilter, person: User, *, needs_somebody: bool) -> tuple[AlarmRow, ...]:
+    found = alarm_lists.open_alarms(wanted, needs_somebody=needs_somebody, limit=SHOWN)
+    return tuple(_row(shown, person) for shown in found)
 
 
 def _row(shown: ShownAlarm, person: User) -> AlarmRow:

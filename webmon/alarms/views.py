@@ -11,11 +11,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dasmon_listener import alarm_details, alarms
+from dasmon_listener import alarm_details, alarm_lists, alarms
+from dasmon_listener.alarm_lists import AlarmFilter
 from dasmon_listener.models import Alarm
 from webmon.accounts.policies import may_answer_for, may_see_runs, may_tend, person, required
 from webmon.alarms import pages
-from webmon.alarms.pages import AlarmFilter
 from webmon.alarms.shelving import CHOICES, ShelfTimeError, shelf_end
 from webmon.ui.answers import answer, part_wanted
 from workflow_manager import selectors
@@ -54,7 +54,7 @@ def _list(request: HttpRequest, page: pages.AlarmListPage, *, status: int = 200)
 @required(may_see_runs)
 def count(request: HttpRequest) -> HttpResponse:
     """The number in the top bar, by itself."""
-    needing = alarm_details.needing(timezone.now())
+    needing = alarm_lists.needing()
     return render(request, "alarms/count.html", {"needing": needing})
 
 

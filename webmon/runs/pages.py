@@ -13,8 +13,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from dasmon_listener import alarm_lists
-from dasmon_listener.alarm_details import Needing
-from dasmon_listener.alarm_lists import RollUp
+from dasmon_listener.alarm_lists import Needing, RollUp
 from dasmon_listener.overview import Overview, overview
 from webmon.runs.verdict import (
     RunFacts,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dasmon_listener import alarm_lists, selectors
-from dasmon_listener.alarm_lists import ShownAlarm
+from dasmon_listener.alarm_lists import AlarmFilter, ShownAlarm
 from dasmon_listener.domain.levels import Level
 from dasmon_listener.domain.pv_statuses import status_word
 from dasmon_listener.domain.recording import Recording, recording_state, run_now
@@ -205,7 +205,11 @@ def live_part(equipped: Equipped, now: dt.datetime, *, draws: bool = True) -> Li
     # The signs of life of processes come as values too, and say nothing of the instrument.
     told = [each for each in found if not each.name.startswith(COMPONENTS)]
     heard_at = max((each.received_at for each in told), default=None)
-    alarms = alarm_lists.open_alarms(instrument)
+    wanted = AlarmFilter(instrument.name)
+    alarms = alarm_lists.open_alarms(wanted, limit=MOST_ALARMS)
+    count_alarms = len(alarms)
+    if count_alarms == MOST_ALARMS:
+        count_alarms = alarm_lists.count_open(wanted)
     return LivePart(
         instrument=instrument.name,
         has_data=bool(told),
@@ -213,8 +217,8 @@ def live_part(equipped: Equipped, now: dt.datetime, *, draws: bool = True) -> Li
         title=_fact(values.get("run_title")),
         proposal=_proposal(values.get("proposal_id")),
         numbers=tuple(_number(values[key], *how) for key, *how in _NUMBERS if key in values),
-        alarms=_alarm_lines(alarms),
-        count_alarms=len(alarms),
+        alarms=tuple(map(_alarm_line, alarms)),
+        count_alarms=count_alarms,
         pvs=pvs,
         components=components,
         warnings=tuple(_warnings(components, monitored, heard_at, now)),
@@ -330,12 +334,6 @@ def _pv_line(each: MonitoredValue, line: Sparkline) -> PvLine:
     shown = _readable(latest)
     word = status_word(latest.status)
     return PvLine(each.name, shown, latest.shown, latest.unit, word, latest.at, line)
-
-
-def _alarm_lines(found: Sequence[ShownAlarm]) -> tuple[AlarmLine, ...]:
-    """What needs somebody comes first."""
-    ordered = sorted(found, key=lambda each: not each.needs_somebody)
-    return tuple(map(_alarm_line, ordered[:MOST_ALARMS]))
 
 
 def _alarm_line(shown: ShownAlarm) -> AlarmLine:

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from dasmon_listener import alarms
-from dasmon_listener.alarm_lists import alarm_history, events_of, open_alarms, roll_up
+from dasmon_listener.alarm_lists import AlarmFilter, alarm_history, events_of, open_alarms, roll_up
 from dasmon_listener.domain.levels import Level
 from dasmon_listener.domain.signals import SignalReport
 from dasmon_listener.models import Alarm, AlarmEvent, AlarmSetting, Notification, Recipient
@@ -55,7 +55,7 @@ def test_a_signal_is_one_alarm_from_its_assertion_to_its_retraction(arcs: Instru
     receive(report(at=NOW + SECOND), at=NOW + SECOND)
     later = NOW + 2 * SECOND
     receive(report(Level.FATAL, message="SV bursts", at=later), at=later)
-    (shown,) = open_alarms(arcs)
+    (shown,) = open_alarms(AlarmFilter("arcs"))
     alarm = shown.alarm
     assert (alarm.name, alarm.level, alarm.message) == ("SID_SVP_HIGH", Level.FATAL, "SV bursts")
     assert (alarm.raised_at, alarm.repeated_at, alarm.repeats) == (NOW, later, 2)

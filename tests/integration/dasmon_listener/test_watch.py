@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from dasmon_listener import alarms
-from dasmon_listener.alarm_lists import events_of, open_alarms
+from dasmon_listener.alarm_lists import AlarmFilter, events_of, open_alarms
 from dasmon_listener.domain.alarm_rules import Condition
 from dasmon_listener.domain.levels import Level
 from dasmon_listener.domain.series import Kind
@@ -221,7 +221,7 @@ def test_a_silent_component_is_an_alarm_until_it_is_heard(arcs: Instrument) -> N
     look(watch, begin=16, until=16)
     # Instruments without a word about it have no PVSD.
     assert {name for name, _, _ in shown()} == {"silent dasmon", "silent pvstreamer", "silent sms"}
-    assert open_alarms(arcs)[0].alarm.message.endswith(
+    assert open_alarms(AlarmFilter("arcs"))[0].alarm.message.endswith(
         f"is silent since {NOW:%Y-%m-%d %H:%M:%S} UTC; it should be heard each 5 s."
     )
     look(watch, begin=17, until=66)
