@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -16,6 +17,7 @@ from workflow_manager.domain.steps import step_label
 
 register = template.Library()
 NOTHING = "\N{EN DASH}"
+_NUMBER_AND_UNIT = re.compile(r"(\d) ")
 
 
 @register.simple_tag
@@ -30,8 +32,13 @@ def age(
     return mark_safe(  # noqa: S308 (made of numbers)
         f'<time class="age" datetime="{at.astimezone(dt.UTC).isoformat()}" '
         f'title="{absolute(at)}" data-every="{expected}" '
-        f'data-fresh="{freshness(past, every)}">{durations.age(past)}</time>'
+        f'data-fresh="{freshness(past, every)}">{_together(durations.age(past))}</time>'
     )
+
+
+def _together(words: str) -> str:
+    """A number and its unit stay together where a narrow column breaks the line."""
+    return _NUMBER_AND_UNIT.sub("\\1\N{NO-BREAK SPACE}", words)
 
 
 @register.simple_tag

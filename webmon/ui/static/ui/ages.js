@@ -27,7 +27,8 @@ function tick() {
   const now = Date.now();
   for (const time of document.querySelectorAll("time.age")) {
     const seconds = (now - Date.parse(time.dateTime)) / 1000;
-    const words = ageWords(seconds);
+    // A number and its unit stay together where a narrow column breaks the line.
+    const words = ageWords(seconds).replaceAll(/(\d) /g, "$1\u00a0");
     if (time.textContent !== words) time.textContent = words;
     const state = freshness(seconds, Number(time.dataset.every));
     if (time.dataset.fresh !== state) time.dataset.fresh = state;
