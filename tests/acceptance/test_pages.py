@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 
 from tests.browser import log_in_page
 from tests.facility import Facility
@@ -286,6 +286,35 @@ def test_the_waterfall_follows_a_reduction(
     expect(reduction.locator("[data-name=Agent]")).not_to_have_text("\N{EN DASH}")
     assert is_marked(page)
     page.screenshot(path=screenshots / "waterfall.png", full_page=True)
+
+
+def test_what_changes_while_a_part_is_read_is_read_too(
+    page: Page, facility: Facility, run: int, watched: Watched
+) -> None:
+    held: list[Route] = []
+
+    def hold_first(route: Route) -> None:
+        if held or not is_of_progress(route.request):
+            route.continue_()
+        else:
+            held.append(route)
+
+    def tell_of_change() -> None:
+        page.evaluate(f"document.body.dispatchEvent(new CustomEvent('webmon:run-seq-{run}'))")
+
+    # Nobody but we tells of changes.
+    page.route("**/events/**", lambda route: route.fulfill(content_type="text/event-stream"))
+    page.route("**/report/**", hold_first)
+    page.goto(f"{facility.endpoints.web}/report/seq/{run}/")
+    with page.expect_request(is_of_progress):
+        tell_of_change()
+    tell_of_change()
+    with page.expect_request(is_of_progress):
+        held[0].continue_()
+
+
+def is_of_progress(request: Request) -> bool:
+    return request.headers.get("hx-target") == "progress"
 
 
 def test_a_click_reduces_again(
