@@ -362,7 +362,8 @@ RUNS_BEYOND_THEIR_FRAME = """() => {
     const say = (what, words) =>
         table?.querySelectorAll(what).forEach((each) => (each.textContent = words));
     say("time.age", "23\\u00a0h 59\\u00a0min");
-    say(".number", "214597");
+    say(".inst", "HYSPECLONG");
+    say(".number", "21459712");
     say(".state", "\\u25c9 acquiring");
     return table ? table.scrollWidth - table.parentElement.clientWidth : 0;
 }"""
