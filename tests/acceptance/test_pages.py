@@ -317,6 +317,16 @@ def is_of_progress(request: Request) -> bool:
     return request.headers.get("hx-target") == "progress"
 
 
+def test_a_page_whose_session_is_over_leads_to_the_log_in(
+    page: Page, facility: Facility, run: int
+) -> None:
+    page.goto(f"{facility.endpoints.web}/dasmon/")
+    await_stream(page)
+    page.context.clear_cookies()
+    page.evaluate("document.body.dispatchEvent(new CustomEvent('webmon:instrument'))")
+    page.wait_for_url("**/users/login?next=/dasmon/")
+
+
 def test_a_click_reduces_again(
     browser: Browser, facility: Facility, gated: Gated, screenshots: Path
 ) -> None:

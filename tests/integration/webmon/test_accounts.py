@@ -29,6 +29,11 @@ def test_the_right_password_opens_the_page_that_was_wanted(tmp_path: Path) -> No
     assert client.get("/report/").status_code == 200
 
 
+def test_a_part_of_a_page_is_not_the_form_but_the_wish_to_load_anew() -> None:
+    answer = Client().get("/report/", headers={"HX-Request": "true", "HX-Target": "runs"})
+    assert (answer.status_code, answer["HX-Refresh"], answer.content) == (401, "true", b"")
+
+
 def test_a_wrong_password_is_answered_in_words(tmp_path: Path) -> None:
     rows.account("user", tmp_path)
     status, _, text = log_in(Client(), "wrong")
