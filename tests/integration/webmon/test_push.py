@@ -38,7 +38,7 @@ def server(transactional_db: None) -> Iterator[Server]:
     process = subprocess.Popen(command, env=environment)
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(lambda: requests.get(f"{address}/ht/", timeout=5).ok)
+        _wait_for(lambda: requests.get(f"{address}/ht/", timeout=PATIENCE).ok)
         yield Server(process, address)
     finally:
         process.send_signal(signal.SIGTERM)
